@@ -1,0 +1,1 @@
+"""Evaluate vision-language models on visual question answering with SGLang programs."""

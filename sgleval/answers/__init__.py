@@ -1,0 +1,1 @@
+"""Answer types: the constraint for `sgl.gen`, the parser of what came back."""

@@ -1,0 +1,1 @@
+"""The runtime: servers, backends and the window that runs programs on them."""
