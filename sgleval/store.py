@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,29 +37,36 @@ class Journal:
     failed: dict[bytes, int] = field(default_factory=dict, init=False)
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("a+b")
+        folder = self.path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # No buffer: after a refused write it would hold half a line and write it on closing.
+            self._file = self.path.open("ab", buffering=0)
+        except OSError as error:
+            raise UserError(f"{folder}: {error.strerror}; give another --out") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._file.close()
             raise UserError(
-                f"{self.path.parent}: another sgleval writes here; wait or give another --out"
+                f"{folder}: another sgleval writes here; wait or give another --out"
             ) from error
+        self._lines = self.path.open("rb")
         self._index()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._lines.close()
         self._file.close()
 
     def _index(self) -> None:
-        self._file.seek(0)
         offset = 0
-        for line in self._file:
+        for line in self._lines:
             if not line.endswith(b"\n"):  # torn: the process died while it wrote
-                self._file.truncate(offset)
+                self._cut(offset)
                 break
-            self._place(line, offset)
+            with contextlib.suppress(ValueError):  # no line of ours: what it held is asked again
+                self._place(line, offset)
             offset += len(line)
         self._end = offset
 
@@ -76,7 +84,7 @@ class Journal:
 
     def clear(self) -> None:
         """Start over."""
-        self._file.truncate(0)
+        self._cut(0)
         self._end = 0
         self.answered.clear()
         self.failed.clear()
@@ -103,11 +111,10 @@ class Journal:
         }
         line = json.dumps(entry).encode() + b"\n"
         try:
-            self._file.write(line)
-            self._file.flush()
+            self._write(line)
         except OSError as error:
             with contextlib.suppress(OSError):
-                self._file.truncate(self._end)  # half a line must not swallow the next one
+                self._cut(self._end)  # half a line must not swallow the next one
             raise RunError(
                 f"{self.path}: {error.strerror}; make room and run the command again"
             ) from error
@@ -115,14 +122,22 @@ class Journal:
         self._end += len(line)
         return entry
 
+    def _cut(self, end: int) -> None:
+        self._file.truncate(end)
+        self._lines.seek(0, io.SEEK_END)  # the one seek that forgets what was read ahead
+
+    def _write(self, line: bytes) -> None:
+        while line:  # a disk that fills up takes a part first and refuses the rest
+            line = line[self._file.write(line) :]
+
     def read(self, key: str) -> Entry | None:
         """Return what was kept under a key, answered or failed, or None."""
         place = bytes.fromhex(key)
         offset = self.answered.get(place, self.failed.get(place))
         if offset is None:
             return None
-        self._file.seek(offset)
-        return dict(json.loads(self._file.readline()))
+        self._lines.seek(offset)
+        return dict(json.loads(self._lines.readline()))
 
 
 def _slim(meta: Mapping[str, Any]) -> Entry:

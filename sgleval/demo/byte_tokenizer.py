@@ -7,8 +7,10 @@ own chat template.
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MARKERS = (
     "<|endoftext|>",

@@ -1,4 +1,4 @@
-"""A small Qwen2-VL-shaped model with random weights, built on first use; what it answers is a guess.
+"""A small Qwen2-VL-shaped model with random weights, built on first use; its answers are guesses.
 
 It stands in where no trained model is at hand: SGLang serves it like any other, images and all.
 Every file is written from the constants below with frozen random numbers, so the folder has the
@@ -12,12 +12,14 @@ import math
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sgleval.demo import byte_tokenizer
 from sgleval.digests import user_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 Shape = tuple[int, ...]
 

@@ -77,7 +77,7 @@ def _own_server(
             with speaking(served.url, template, connections, lambda: wait_for(served.url)) as ours:
                 yield ours
             return
-        server = Server(path, flags, version, port, tell)
+        server = Server(name, path, flags, version, port, tell)
         with server.running() as url, speaking(url, template, connections, server.restart) as ours:
             yield ours
 

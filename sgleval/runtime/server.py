@@ -87,6 +87,8 @@ def server_flags(user: Sequence[str]) -> list[str]:
 class Server:
     """One server process; threads may share it."""
 
+    name: str
+    """What the server says that it serves."""
     model_path: str
     flags: Sequence[str]
     """What the user passed through, after our own flags for this machine."""
@@ -119,7 +121,7 @@ class Server:
         return [
             *(sys.executable, "-m", "sgleval.runtime.launch", str(os.getpid())),
             *("--model-path", self.model_path, "--host", "127.0.0.1", "--port", str(self.port)),
-            *("--weight-version", self.weight_version),
+            *("--served-model-name", self.name, "--weight-version", self.weight_version),
             *server_flags(self.flags),
         ]
 

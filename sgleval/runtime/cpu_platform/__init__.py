@@ -11,11 +11,25 @@ import os
 
 PLATFORM = "sgleval.runtime.cpu_platform.platform.TorchCpuPlatform"
 
+FLAGS = ("--device", "cpu", "--attention-backend", "torch_native", "--disable-overlap-schedule")
+"""What a server needs to run on this platform at all.
+
+SGLang picks the default attention backend of a CPU before it asks the platform, and that one needs
+kernels which no wheel has.
+"""
+
+ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Idle threads sleep: the processes of a server share the cores and would spin against each other.
+
+On 2 cores 80 questions on 20 receipts took 11 s with it and 48 s without.
+"""
+
 
 def activate() -> str | None:
-    """Return the dotted name of our platform; None where an accelerator or a wish says otherwise.
+    """Return the dotted name of our platform, or None to leave the choice to SGLang.
 
-    The wish is `SGLANG_USE_CPU_ENGINE`, which asks for SGLang's own CPU kernels.
+    That is where torch sees an accelerator, or `SGLANG_USE_CPU_ENGINE` asks for SGLang's own CPU
+    kernels.
     """
     if os.environ.get("SGLANG_USE_CPU_ENGINE", "").lower() in {"1", "true", "yes", "y"}:
         return None

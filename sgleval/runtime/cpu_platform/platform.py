@@ -11,11 +11,7 @@ from sgleval.runtime.cpu_platform import vision_attention
 
 
 class TorchCpuPlatform(CpuDeviceMixin, SRTPlatform):  # type: ignore[misc] # sglang has no types
-    """Any CPU, with nothing but what the wheels on the package index hold.
-
-    The server also needs `--device cpu --attention-backend torch_native`: SGLang picks the default
-    backend of a CPU before it asks the platform, and that one needs kernels which no wheel has.
-    """
+    """Any CPU, with nothing but what the wheels on the package index hold."""
 
     _enum = PlatformEnum.OOT
     device_name = "cpu"
@@ -31,10 +27,10 @@ class TorchCpuPlatform(CpuDeviceMixin, SRTPlatform):  # type: ignore[misc] # sgl
         return False
 
     def init_backend(self) -> None:
-        """Run without `torch.compile`, once per worker, before it loads a model.
+        """Turn `torch.compile` off, once per worker and before it loads a model.
 
-        It would gain nothing measurable here (SGLang compiles rotary embeddings), costs up to 18 s
-        in the first request, and ends the server where there is no C++ compiler.
+        It would gain nothing here (SGLang compiles rotary embeddings), costs up to 18 s in the
+        first request, and ends the server where there is no C++ compiler.
         """
         torch.compiler.set_stance("force_eager")
 

@@ -3,8 +3,8 @@
 Without a GPU SGLang 0.5.23 lays all images of a prefill batch side by side and masks the cross
 terms: time and memory grow with the square of the sum, and its three-dimensional mask keeps torch
 off the fused kernel (`sglang/srt/layers/attention/vision.py`, `VisionSdpaAttention`). The same
-result, within rounding, comes from one unmasked attention per image. `benchmarks/vision_attention.py`
-shows both.
+result, within rounding, comes from one unmasked attention per image, as
+`benchmarks/vision_attention.py` shows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def per_image(stock: Forward) -> Forward:
     """Return a `VisionSdpaAttention.forward` that leaves to `stock` what it does not know."""
 
     @wraps(stock)
-    def forward(
+    def forward(  # noqa: PLR0913, PLR0917 # SGLang's signature
         layer: Any,
         q: torch.Tensor,
         k: torch.Tensor,
@@ -81,6 +81,7 @@ def attend(
     out = q.new_empty(q.shape)
     for start, end in pairwise(borders):
         if start < end:
-            one = (x[start:end].transpose(0, 1)[None] for x in (q, k, v))
-            out[start:end] = scaled_dot_product_attention(*one, scale=scale)[0].transpose(0, 1)
+            qi, ki, vi = (x[start:end].transpose(0, 1)[None] for x in (q, k, v))
+            one = scaled_dot_product_attention(qi, ki, vi, scale=scale)
+            out[start:end] = one[0].transpose(0, 1)
     return out
