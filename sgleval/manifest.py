@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sgleval.errors import UserError
 from sgleval.fingerprint import arguments_of, program_digest
 from sgleval.plan import SAMPLING, Plan
 
@@ -89,8 +90,17 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """Return what a run folder's JSON file holds, or None where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """Return what a run folder's JSON file holds, or None where there is none.
+
+    Raises:
+        UserError: it is not one that sgleval wrote.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: not written by sgleval; give another folder") from error
 
 
 def now() -> str:

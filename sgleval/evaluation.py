@@ -12,8 +12,8 @@ import polars as pl
 
 from sgleval import manifest
 from sgleval.ask import Nobody, Sent, Watch, ask
-from sgleval.errors import UserError
-from sgleval.metrics import Metric, find_metric
+from sgleval.errors import RunError, UserError
+from sgleval.metrics import METRICS, Metric, find_metric
 from sgleval.plan import Plan, make_plan
 from sgleval.runtime.connect import find_model
 from sgleval.runtime.ledger import TOKENS
@@ -101,15 +101,20 @@ def opened_journal(folder: Path, plan: Plan, *, fresh: bool) -> Iterator[Journal
 
     Raises:
         UserError: the folder holds answers of another identity, or is in use.
+        RunError: (from the block) the disk refuses, or a file of the data is gone.
     """
     held = manifest.read(folder / "run.json")
-    if held and held["identity"] != plan.identity and not fresh:
+    if held is not None and held.get("identity") != plan.identity and not fresh:
         changed = ", ".join(manifest.differences(held, plan)) or "its identity"
         raise UserError(f"{folder}: holds another run ({changed}); give another --out, or --fresh")
     with Journal(folder / "journal.jsonl") as journal:
         if fresh:
             journal.clear()
-        yield journal
+        try:
+            yield journal
+        except OSError as error:
+            where, what = error.filename or folder, error.strerror or error
+            raise RunError(f"{where}: {what}; what was answered is kept") from error
 
 
 def _tables(folder: Path, plan: Plan, journal: Journal, sent: Sent, seconds: float) -> Run:
@@ -123,7 +128,7 @@ def _tables(folder: Path, plan: Plan, journal: Journal, sent: Sent, seconds: flo
     )
     samples.write_parquet(folder / "samples.parquet")
     predictions.write_parquet(folder / "predictions.parquet")
-    head = {"task": task.name, "model": plan.model.name, "note": plan.model.note}
+    head = {"task": task.name, "model": plan.model.name, "note": plan.note}
     return scored(folder, samples, predictions, task.measures, head, sent.summary(seconds))
 
 
@@ -172,7 +177,12 @@ def rescore(folder: Path, names: Sequence[str]) -> dict[str, Any]:
         raise UserError(
             f"{folder}: no finished run here; give the folder that `sgleval run` printed"
         )
-    metrics = [find_metric(name) for name in names or facts["metrics"]]
+    if own := [] if names else [name for name in facts["metrics"] if name not in METRICS]:
+        raise UserError(
+            f"{folder}: the metric {own[0]!r} stands in the task file; run the task again (nothing"
+            " is asked again), or name others with --metric"
+        )
+    metrics = [find_metric(name) for name in dict.fromkeys(names or facts["metrics"])]
     samples = pl.read_parquet(folder / "samples.parquet")
     predictions = pl.read_parquet(folder / "predictions.parquet")
     head = {name: held[name] for name in ("task", "model", "note")}
