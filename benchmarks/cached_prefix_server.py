@@ -1,9 +1,9 @@
-"""An SGLang server that keeps the stock attention over a cached prefix beside ours.
+"""An SGLang server that keeps the stock attention over cached tokens beside ours.
 
 `python benchmarks/cached_prefix_server.py PARENT FLAGS`; while the file that the environment
-variable `STOCK_WHILE` names exists, prompts go through SGLang's own method, else through ours. So
-both run in one process, on one model and one cache, request by request in turns. It dies with its
-parent. SGLang's worker processes import this file before they load the model.
+variable `STOCK_WHILE` names exists, attention is SGLang's own, else ours. So both run in one
+process, on one model and one cache, request by request in turns. It dies with its parent. SGLang's
+worker processes import this file before they load the model.
 """
 
 from __future__ import annotations
@@ -12,25 +12,35 @@ import os
 import sys
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sgleval.runtime.cpu_platform import cached_prefix
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sgleval.runtime.cpu_platform.cached_prefix import Forward
+
 STOCK_WHILE = Path(os.environ["STOCK_WHILE"])
-new_rows = cached_prefix.new_rows
 
 
-def switched(stock: cached_prefix.Extend) -> cached_prefix.Extend:
-    ours = new_rows(stock)
+def switched(replace: Callable[[Forward], Forward]) -> Callable[[Forward], Forward]:
+    """Return a `replace` whose methods look at every call which of both it shall be."""
 
-    @wraps(stock)
-    def extend(*args: Any, **options: Any) -> Any:
-        return (stock if STOCK_WHILE.exists() else ours)(*args, **options)
+    def replacement(stock: Forward) -> Forward:
+        ours = replace(stock)
 
-    return extend
+        @wraps(stock)
+        def either(*args: Any, **options: Any) -> Any:
+            return (stock if STOCK_WHILE.exists() else ours)(*args, **options)
+
+        return either
+
+    return replacement
 
 
-cached_prefix.new_rows = switched
+cached_prefix.new_rows = switched(cached_prefix.new_rows)
+cached_prefix.next_row = switched(cached_prefix.next_row)
 
 if __name__ == "__main__":
     from sglang.launch_server import run_server

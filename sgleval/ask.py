@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any, Protocol
 
+from sgleval.cache_check import probe, recheck
 from sgleval.ceiling import Ceiling
 from sgleval.errors import RunError, UserError
 from sgleval.metrics.metric import Ratio
@@ -55,6 +56,7 @@ class Sent:
     requests: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    cache_check: dict[str, Any] | None = None
 
     def add(self, request: Request, outcome: Outcome) -> None:
         """Count one program's requests."""
@@ -80,21 +82,36 @@ class Sent:
         """Return this command's part of the summary."""
         ceiling = self.ceiling.value if self.ceiling else None
         reuse = None if self.reuse is None else {"measured": self.reuse, "ceiling": ceiling}
-        return {"cost": {"sent": self.requests, "seconds": seconds}, "reuse": reuse}
+        cost = {"sent": self.requests, "seconds": seconds}
+        return {"cost": cost, "reuse": reuse, "cache_check": self.cache_check}
 
 
-def ask(plan: Plan, journal: Journal, concurrency: int, watch: Watch) -> Sent:
-    """Ask what the journal does not hold; keep each answer as it comes."""
+def ask(
+    plan: Plan,
+    journal: Journal,
+    concurrency: int,
+    watch: Watch,
+    *,
+    planned: bool = True,
+    recheck_of: int | None = None,
+) -> Sent:
+    """Ask what the journal does not hold; keep each answer as it comes.
+
+    `planned` sends leaders first; `recheck_of` answers are repeated cold at the end (see
+    `cache_check.recheck`).
+    """
     total = sum(plan.mask) * len(plan.task.variants)
     missing = sum(request.key not in journal for request in plan.requests())
     watch.begin(total, total - missing)
     sent, errors, weights = Sent(_ceiling(plan)), Counter[str](), Weights()
-    if not missing:
+    if not missing and recheck_of is None:
         return sent
     # polars takes Ctrl-C over such that a wait goes on after it, here until the next answer comes.
     signal.siginterrupt(signal.SIGINT, True)  # noqa: FBT003  (it takes nothing by name)
-    groups = plan.groups(lambda request: request.key not in journal)
+    order = plan.groups if planned else plan.ungrouped
+    groups = order(lambda request: request.key not in journal)
     with plan.model.open(concurrency, watch.tell) as backend:
+        probe(backend, plan.model.template)
         _warm(backend, plan)
         room = ROOM * (pool_tokens(backend) or math.inf)
         window = Window(groups, lambda request: request.call, weights.of, room)
@@ -110,6 +127,9 @@ def ask(plan: Plan, journal: Journal, concurrency: int, watch: Watch) -> Sent:
             if outcome.error is not None:
                 errors[outcome.error] += 1
             _stop_early(done, errors)
+        if recheck_of is not None:
+            watch.tell("repeating answers with a cold cache")
+            sent.cache_check = recheck(plan, journal, backend, recheck_of, concurrency)
     return sent
 
 

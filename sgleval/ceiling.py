@@ -52,15 +52,24 @@ class Ceiling:
         return cls(tokenizer, pads[0]) if len(pads) == 1 else None
 
     def add(
-        self, text: str, images: Sequence[str], *, image_tokens: int, prompt_tokens: int
+        self,
+        text: str,
+        images: Sequence[str],
+        *,
+        image_tokens: int,
+        prompt_tokens: int | None = None,
     ) -> None:
-        """Count one answered prompt: its text with placeholders, its images' digests in order."""
+        """Count one prompt: its text with placeholders, its images' digests in order.
+
+        `prompt_tokens` is what the server counted, None before it was asked.
+        """
         ids = self.tokenizer.encode(text).ids
-        self.known &= len(ids) - len(images) + image_tokens == prompt_tokens
+        length = len(ids) - len(images) + image_tokens
         self.known &= ids.count(self.placeholder) == len(images)
+        self.known &= prompt_tokens in {None, length}
         if not self.known:
             return
-        self.prompt_tokens += prompt_tokens
+        self.prompt_tokens += length
         share, rest = divmod(image_tokens, len(images) or 1)
         nodes, path, left = self._before, 0, list(images)
         for token in ids:

@@ -41,7 +41,7 @@ def begun(plan: Plan) -> Facts:
         "task": task.name,
         "task_file": task.path and task.path.name,
         "model": {"name": model.name} | model.facts,
-        "constraint": "decoding" if model.constrained else "none",
+        "constraint": "decoding" if is_constrained(plan) else "none",
         "chat_template": {"name": model.template.name, "sha256": model.template.digest},
         "dataset": {
             "name": task.dataset.name,
@@ -57,6 +57,11 @@ def begun(plan: Plan) -> Facts:
         "end": None,
         "complete": False,
     }
+
+
+def is_constrained(plan: Plan) -> bool:
+    """Say whether decoding is constrained: by a model that can and an answer type that does."""
+    return plan.model.constrained and plan.task.answer.constraint is not None
 
 
 def ended(summary: Mapping[str, Any]) -> Facts:

@@ -83,6 +83,16 @@ class Plan:
                 call = Call(bind.bind(program, arguments, sample, clean), sample)
                 yield Request(answer_key(self.identity, sample, tags, encoded), label, sample, call)
 
+    def ungrouped(self, wanted: Callable[[Request], bool]) -> Iterator[list[Request]]:
+        """Yield the wanted requests in the dataset's order, each for itself (`--no-plan`)."""
+        for request in self.requests():
+            if wanted(request):
+                yield [self._planned(request)]
+
+    def _planned(self, request: Request) -> Request:
+        prompt = first_prompt(self.task.program, request.call, self.model.template)
+        return replace(request, prompt=prompt)
+
     def groups(self, wanted: Callable[[Request], bool]) -> Iterator[list[Request]]:
         """Yield the wanted requests in groups that share a prefix, all of an image set together.
 
@@ -94,8 +104,7 @@ class Plan:
         for number, request in enumerate(self.requests()):
             key = keys[number // variants]
             if wanted(request):
-                prompt = first_prompt(self.task.program, request.call, self.model.template)
-                waiting[key][request.key] = replace(request, prompt=prompt)  # equal variants: once
+                waiting[key][request.key] = self._planned(request)  # equal variants: once
             left[key] -= (number + 1) % variants == 0
             if not left[key]:
                 yield from self._sharing(waiting.pop(key, {}).values())

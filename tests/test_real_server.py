@@ -183,6 +183,7 @@ def test_easy_vqa_runs_and_the_same_command_again_sends_nothing(served, tmp_path
     first = run_json(task, "--limit", "3i", cwd=tmp_path)
     assert first["failed"] == 0
     assert first["cost"]["sent"] == first["n"] == first["cost"]["requests"]
+    assert first["reuse"]["measured"] >= 0.95 * first["reuse"]["ceiling"] > 0.5
     folder = next((tmp_path / "runs" / "easy_vqa").iterdir())
     rows = pl.read_parquet(folder / "predictions.parquet")
     assert rows["cached_tokens"].sum() > 0

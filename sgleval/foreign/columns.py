@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
 from sgleval.errors import UserError
 from sgleval.foreign.cells import cell, text
@@ -44,7 +45,9 @@ KNOWN = {
 }
 """The names looked for, in this order: sgleval's own, VLMEvalKit's, lmms-eval's."""
 
-NEEDED = ("prediction", "answers")
+NEEDED = frozenset({"prediction", "answers"})
+LABELS = frozenset({"group", "by", "id"})
+"""What is not taken unasked where it is no text or number."""
 
 
 def found(columns: Columns, where: str, rows: Sequence[Row], gold: Sequence[Row]) -> Columns:
@@ -53,23 +56,34 @@ def found(columns: Columns, where: str, rows: Sequence[Row], gold: Sequence[Row]
     Raises:
         UserError: a named column, or one that is needed, is in none of the rows.
     """
-    names = {role: getattr(columns, role) for role in KNOWN}
-    for role, named in names.items():
+    names: dict[str, Any] = {}
+    for role in KNOWN:
         # The gold file says what is right, and nothing of what was predicted.
         searched = rows if role == "prediction" else [*gold, *rows]
-        if named is None:
-            names[role] = next((name for name in KNOWN[role] if has(searched, name)), None)
-        elif not has(searched, named):
-            raise UserError(f"{where}: no column {named!r}; {listed(searched)}")
-    for role in NEEDED:
-        if names[role] is None:
-            searched = rows if role == "prediction" else [*gold, *rows]
-            raise UserError(f"{where}: name the column with --{role}; {listed(searched)}")
-    if gold and (names["id"] is None or not has(rows, names["id"]) or not has(gold, names["id"])):
+        names[role] = _found(role, getattr(columns, role), where, searched)
+    name = names["id"]
+    if columns.gold and not (name and has(rows, name) and has(gold, name)):
         raise UserError(
-            f"{where}: name with --id the column that it shares with the gold file; {listed(rows)}"
+            f"{where}: name with --id the column that it shares with {columns.gold}; {listed(rows)}"
         )
     return replace(columns, **names)
+
+
+def _found(role: str, named: str | None, where: str, rows: Sequence[Row]) -> str | None:
+    if named is not None:
+        if not has(rows, named):
+            raise UserError(f"{where}: --{role}: no column {named!r}; {listed(rows)}")
+        return named
+    for name in KNOWN[role]:
+        if has(rows, name) and (role not in LABELS or _are_labels(rows, name)):
+            return name
+    if role in NEEDED:
+        raise UserError(f"{where}: name the column with --{role}; {listed(rows)}")
+    return None
+
+
+def _are_labels(rows: Iterable[Row], name: str) -> bool:
+    return all(isinstance(cell(row, name), (str, int, NoneType)) for row in rows)
 
 
 def listed(rows: Iterable[Row]) -> str:

@@ -40,9 +40,7 @@ def score_file(path: Path, metrics: Sequence[Metric], columns: Columns) -> dict[
     return {
         "task": path.name,
         "model": read.prediction,
-        "note": f"{left} rows of {columns.gold} have no prediction and are not counted"
-        if left
-        else None,
+        "note": f"not predicted and not counted: {left} of {columns.gold}" if left else None,
         "complete": not left,
         "n": samples.height,
         "failed": int(predictions["error"].is_not_null().sum()),

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sgleval.metrics.metric import Ratio
+from sgleval.report.figures import figures
 
 Summary = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -28,7 +29,7 @@ MOST_GROUPS = 20  # rows of one tag's table; summary.json has them all
 
 
 def show(summary: Summary, console: Console) -> None:
-    """Print a run's tables: the scores, each tag's groups, the fields of structured answers."""
+    """Print a run's tables: scores, groups, fields of structured answers, and what is below."""
     for part in _parts(summary):
         console.print(part)
 
@@ -54,7 +55,9 @@ def _parts(summary: Summary) -> list[RenderableType]:
             parts.append(f"… and {len(rows) - MOST_GROUPS} more in summary.json")
     if fields := summary.get("parts"):
         parts.append(_table(f"{fields[0]['metric']} by field", fields, "part", several=several))
-    parts.append(_cost(summary))
+    parts += figures(summary)
+    if summary["cost"] is not None:  # of others' predictions nobody knows it
+        parts.append(_cost(summary))
     if summary.get("note"):
         parts.append(Text(summary["note"], style="yellow"))
     return parts

@@ -2,7 +2,7 @@
 
 SGLang's `run(..., use_thread=False)` does so, but a fork still has a thread of its own, which dies
 unseen of an error: what the program appends afterwards is never read, and it waits for ever. And a
-fork that is never joined keeps its thread, and with it its images, to the end of the process.
+fork that is never joined may still ask when its program has ended.
 """
 
 import copy

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
@@ -45,6 +46,7 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
         self.chat_template = template.for_frontend()
         self.stop = template.stop
         self.extra = dict(extra or {})
+        self.is_cold = False
         self.ledger: Ledger | None = None
 
     def opened(self, sample: Sample | None = None) -> Self:
@@ -52,6 +54,14 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
         del sample  # a user's own model wants it; this one has everything in the prompt
         view = copy.copy(self)
         view.ledger = Ledger()
+        if self.is_cold:
+            view.extra = self.extra | {"cache_salt": uuid.uuid4().hex}
+        return view
+
+    def cold(self) -> Self:
+        """Return the same server with a cache for each program that nothing else ever filled."""
+        view = copy.copy(self)
+        view.is_cold = True
         return view
 
     def generate(self, s: Any, sampling_params: Any) -> tuple[str, dict[str, Any]]:

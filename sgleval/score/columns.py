@@ -47,7 +47,7 @@ def equality(fold: Fold) -> Columnar:
 
 
 def agreement(metric: Metric, process: Fold) -> Columnar:
-    """Return the columnar form of a VQA accuracy, which is a function of how many of n answers match.
+    """Return the columnar form of a VQA accuracy, which only asks how many of n answers match.
 
     What k of n are worth, the metric itself says. `process` is its processing of texts; of plain
     words it leaves only the lower case.

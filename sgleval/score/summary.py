@@ -160,14 +160,18 @@ def _estimates(
 
 
 def _estimate(rows: pl.DataFrame, metric: Metric) -> Row:
+    found: Row = {}
     if metric.composite is not None:
-        return _composite(rows, metric)
+        categories, known = rows["composed"].n_unique(), metric.categories
+        found = {"categories": categories, "of": None if known is None else len(known)}
+        if categories > 1:
+            return _composite(rows, metric) | found
     numerators, denominators = rows["numerator"], rows["denominator"]
     total = float(denominators.sum())
     low, high = interval(numerators, denominators, rows["cluster"], metric.bounds) or (None, None)
     value = float(numerators.sum()) / total if total else None
     sets = {"sets": round(total)} if metric.group == "all" else {}
-    return {"value": value, "low": low, "high": high, **sets}
+    return {"value": value, "low": low, "high": high, **sets, **found}
 
 
 def _composite(rows: pl.DataFrame, metric: Metric) -> Row:
@@ -175,15 +179,14 @@ def _composite(rows: pl.DataFrame, metric: Metric) -> Row:
     sums = rows.group_by("composed", maintain_order=True).agg(
         pl.col("numerator", "denominator").sum()
     )
-    found = {"categories": sums.height, "of": metric.categories and len(metric.categories)}
     if (sums["denominator"] == 0).any():
-        return {"value": None, "low": None, "high": None, **found}
+        return {"value": None, "low": None, "high": None}
     count, (lower, upper) = sums.height, metric.bounds
     weight, factor = (1.0, count) if metric.composite == "sum" else (1 / count, 1)
     value = weight * float((sums["numerator"] / sums["denominator"]).sum())
     bounds = (lower * factor, None if upper is None else upper * factor)
     low, high = composite_interval(rows, value, weight, bounds) or (None, None)
-    return {"value": value, "low": low, "high": high, **found}
+    return {"value": value, "low": low, "high": high}
 
 
 def _readings(whole: pl.DataFrame, column: str, name: str) -> list[Row]:

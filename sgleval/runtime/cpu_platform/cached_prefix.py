@@ -116,7 +116,7 @@ def tokens_of(
     ]
 
 
-def attend_all(  # noqa: PLR0913, PLR0917 # what a batch consists of
+def attend_all(
     query: torch.Tensor,
     output: torch.Tensor,
     caches: tuple[torch.Tensor, torch.Tensor],

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from sgleval.cli.score import score
 from sgleval.errors import RunError, UserError
 
 NOT_FINISHED, MISTAKE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
@@ -82,6 +83,9 @@ def main(context: click.Context) -> None:
     """
     if context.obj and context.invoked_subcommand not in {"run", "serve"}:
         raise click.UsageError(f"{context.invoked_subcommand} takes no server flags after --")
+
+
+main.add_command(score)
 
 
 def model_options(command: Command) -> Command:
@@ -177,23 +181,6 @@ def _folders(out: Path | None, names: Sequence[str]) -> list[Path | None]:
     if len(set(names)) < len(names):
         raise UserError(f"--out {out}: two tasks have one name; run them one by one")
     return [out / name for name in names]
-
-
-@main.command()
-@click.argument("folder", metavar="RUN", type=Path)
-@click.option("--metric", "metrics", metavar="NAME", multiple=True, help="Not the run's own.")
-@click.option("--json", "as_json", is_flag=True, help="The summary as JSON on standard output.")
-def score(folder: Path, *, metrics: tuple[str, ...], as_json: bool) -> None:
-    """Score the answers kept in the folder RUN again; no model is needed."""
-    from rich.console import Console
-
-    from sgleval.evaluation import rescore
-    from sgleval.report.terminal import show
-
-    summary = rescore(folder, metrics)
-    show(summary, Console(stderr=as_json))
-    if as_json:
-        click.echo(json.dumps(summary))
 
 
 @main.command()
