@@ -23,6 +23,7 @@ from sgleval.report.figures import figures
 
 Summary = Mapping[str, Any]
 Row = Mapping[str, Any]
+WIDEST_NAME = 30
 LINE_SECONDS = 20.0  # between two lines of one kind where there is no terminal
 _NUMBERS = re.compile(r"[0-9.]+")
 MOST_GROUPS = 20  # rows of one tag's table; summary.json has them all
@@ -68,8 +69,11 @@ def _table(title: str, rows: Sequence[Row], name: str, *, several: bool) -> Tabl
     # A Text everywhere: in a plain str `[unk]` would be taken for markup and vanish.
     table = Table(title=Text(title, style="bold"), title_justify="left")
     counts = [c for c in ("failed", "unparsed", "truncated") if any(c in row for row in rows)]
-    for column in [*(["variant"] if several else []), "" if name == "name" else name]:
-        table.add_column(column)
+    if several:
+        table.add_column("variant")
+    # The name stays whole where the window is narrow; the other columns break their lines.
+    longest = max((len(str(row[name])) for row in rows), default=0)
+    table.add_column("" if name == "name" else name, min_width=min(longest, WIDEST_NAME))
     for column in ("value", "95 % interval", "n", *counts):
         table.add_column(column, justify="right")
     for row in rows:
