@@ -59,6 +59,10 @@ def _parts(summary: Summary) -> list[RenderableType]:
     parts += figures(summary)
     if summary["cost"] is not None:  # of others' predictions nobody knows it
         parts.append(_cost(summary))
+    if check := summary.get("cache_check"):
+        named = ", ".join(check["samples"][:MOST_GROUPS])
+        changed = f"{check['changed']} changed: {named}" if check["changed"] else "none changed"
+        parts.append(Text(f"{check['n']} answers repeated with a cold cache: {changed}"))
     if summary.get("note"):
         parts.append(Text(summary["note"], style="yellow"))
     return parts
@@ -97,7 +101,8 @@ def _cost(summary: Summary) -> str:
         of_images = "" if cost["image_tokens"] is None else f" ({cost['image_tokens']:,} of images)"
         words.append(f"{cost['prompt_tokens']:,} prompt tokens{of_images}")
     if reuse is not None:
-        words.append(f"prefix reuse {reuse['measured']:.2f}")
+        most = "" if reuse["ceiling"] is None else f" of at most {reuse['ceiling']:.3f}"
+        words.append(f"prefix reuse {reuse['measured']:.3f}{most}")
     return " · ".join([*words, f"{cost['seconds']:.1f} s"])
 
 
