@@ -336,3 +336,9 @@ def test_a_foreign_server_is_waited_for(monkeypatch):
         wait_for(server.url)
     with pytest.raises(RunError, match=r"is gone for 0 s|is gone for 1 s"):
         wait_for(server.url)
+
+
+def test_a_chat_template_for_a_model_of_ones_own_is_refused(tmp_path):
+    (tmp_path / "template.jinja").write_text(CHAT)
+    with pytest.raises(UserError, match="has no chat template; leave out --chat-template"):
+        find_model("model.py:Echo", chat_template=str(tmp_path / "template.jinja"))
