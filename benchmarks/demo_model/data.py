@@ -1,0 +1,237 @@
+"""Training batches: pictures of one kind, the questions of a picture as branches of one sequence."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import easy_vqa
+import numpy as np
+import torch
+from model import CELL, PATCH, in_cells
+from PIL import Image
+from tokens import build
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from sgleval.demo.receipts import HEIGHT, WIDTH, receipt
+from sgleval.demo.render import READ_ALL, Page, Question, pages
+from sgleval.demo.scenes import COLORS, SHAPES, SIDE, SIZES, scene
+
+EASY_SIDE = 112
+"""easy-VQA's pictures of 64 pixels at the processor's `min_pixels`."""
+
+SLOTS = 8
+LABELS = [
+    "",
+    *"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/-#",
+    *COLORS,
+    *SHAPES,
+    *SIZES,
+]
+"""What the helper loss names in a cell; the first means that no more follows."""
+LABEL = {label: number for number, label in enumerate(LABELS)}
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of picture in a batch."""
+
+    name: str
+    count: int
+    height: int
+    width: int
+    room: int
+    """Tokens of a sequence after the picture."""
+    transcripts: float = 0.0
+    """Share of the pictures that are asked for all their text."""
+
+    @property
+    def cells(self) -> int:
+        return self.height * self.width // CELL**2
+
+
+KINDS = (
+    Kind("receipt", 16, HEIGHT, WIDTH, 256, 0.7),
+    Kind("scene", 8, SIDE, SIDE, 128),
+    Kind("easy", 8, EASY_SIDE, EASY_SIDE, 112),
+)
+
+
+class Words:
+    """Token ids of texts, and the fixed tokens of the chat template."""
+
+    def __init__(self) -> None:
+        self.tokenizer = build()
+        self.prefix = self("<|im_start|>user\n<|vision_start|>")
+        self.seen = self("<|vision_end|>")
+        self.turn = self("<|im_end|>\n<|im_start|>assistant\n")
+        self.end = self("<|im_end|>")
+        self.image = self("<|image_pad|>")
+
+    @lru_cache(maxsize=100_000)  # noqa: B019 one instance lives as long as the process
+    def __call__(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text).ids
+
+
+@dataclass
+class Batch:
+    """Pictures of one kind with their questions; S tokens a sequence."""
+
+    kind: str
+    patches: Tensor
+    """[pictures, patches, 588] float32"""
+    tokens: Tensor
+    """[pictures, S]"""
+    positions: Tensor
+    """[3, pictures, S]"""
+    branch: Tensor
+    """[pictures, S]: 0 is shared, -1 is padding"""
+    targets: Tensor
+    """[pictures, S]: the token that comes next where it is part of an answer"""
+    helper: Tensor
+    """[pictures, cells, SLOTS]"""
+    asked: list[list[Question]]
+    """The questions of each picture in the order of their branches"""
+
+    def mask(self) -> Tensor:
+        """Return [pictures, 1, S, S]: a branch sees what is shared and itself, never ahead."""
+        mine, other = self.branch[:, :, None], self.branch[:, None, :]
+        ahead = torch.ones(mine.shape[1], mine.shape[1], dtype=torch.bool).triu(1)
+        seen = ((other == 0) | (other == mine)) & ~ahead
+        return torch.zeros(seen.shape).masked_fill(~seen, -1e9)[:, None].to(torch.bfloat16)
+
+
+def patches_of(image: Image.Image) -> Tensor:
+    """Flatten a picture into [patches, 588] in Qwen2-VL's order, mean and deviation one half."""
+    pixels = torch.from_numpy(np.asarray(image, dtype=np.float32)) / 127.5 - 1
+    rows, columns = pixels.shape[0] // PATCH, pixels.shape[1] // PATCH
+    grid = pixels.reshape(rows, PATCH, columns, PATCH, 3).permute(0, 2, 4, 1, 3)
+    return in_cells(grid).reshape(rows * columns, -1)
+
+
+def helper_of(page: Page, kind: Kind) -> Tensor:
+    """Return [cells, SLOTS]: what has its centre in each cell, by line and from left to right."""
+    rows, columns = kind.height // CELL, kind.width // CELL
+    found: list[list[int]] = [[] for _ in range(rows * columns)]
+    for mark in sorted(page.marks, key=lambda mark: (mark.line, mark.x)):
+        place = min(rows - 1, int(mark.y // CELL)) * columns + min(columns - 1, int(mark.x // CELL))
+        found[place].append(LABEL[mark.label])
+    target = torch.full((rows * columns, SLOTS), IGNORED)
+    for cell, labels in zip(target, found, strict=True):
+        labels = [*labels, 0][:SLOTS]
+        cell[: len(labels)] = torch.tensor(labels)
+    return target
+
+
+def sequence(
+    words: Words, kind: Kind, asked: list[Question], start: int
+) -> tuple[dict[str, list[int]], list[Question]]:
+    """Lay questions out behind a picture until the room is full; padding follows."""
+    prefix = words.prefix + words.image * kind.cells + words.seen
+    size = len(prefix) + kind.room
+    laid = {"tokens": prefix, "branch": [0] * len(prefix), "targets": [IGNORED] * len(prefix)}
+    laid["after"] = []
+    used = []
+    for question in asked:
+        ask = words(question.text) + words.turn
+        answer = words(question.answer) + words.end
+        if len(laid["tokens"]) + len(ask) + len(answer) > size:
+            continue
+        used.append(question)
+        laid["after"] += range(start, start + len(ask) + len(answer))
+        laid["tokens"] = laid["tokens"] + ask + answer
+        laid["branch"] += [len(used)] * (len(ask) + len(answer))
+        laid["targets"] += [IGNORED] * (len(ask) - 1) + answer + [IGNORED]
+    for name, filler in (("tokens", 0), ("branch", -1), ("targets", IGNORED)):
+        laid[name] = laid[name] + [filler] * (size - len(laid[name]))
+    laid["after"] += [0] * (size - len(prefix) - len(laid["after"]))
+    return laid, used
+
+
+def prefix_positions(words: Words, kind: Kind) -> tuple[Tensor, int]:
+    """Return M-RoPE positions [3, shared tokens] and the one after them."""
+    before, rows, columns = len(words.prefix), kind.height // CELL, kind.width // CELL
+    text = torch.arange(before).expand(3, -1)
+    h, w = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    cells = torch.stack((torch.zeros_like(h), h, w)).reshape(3, -1) + before
+    after = before + max(rows, columns)
+    return torch.cat((text, cells, torch.full((3, 1), after)), 1), after + 1
+
+
+def batch_of(words: Words, kind: Kind, drawn: list[Page]) -> Batch:
+    """Assemble pages whose questions are in the order to be asked."""
+    shared, start = prefix_positions(words, kind)
+    laid, asked = zip(*(sequence(words, kind, p.questions, start) for p in drawn), strict=True)
+    stacked = {name: torch.tensor([one[name] for one in laid]) for name in laid[0]}
+    after = stacked["after"].expand(3, -1, -1)
+    positions = torch.cat((shared[:, None].expand(-1, len(drawn), -1), after), 2)
+    return Batch(
+        kind=kind.name,
+        patches=torch.stack([patches_of(page.image) for page in drawn]),
+        tokens=stacked["tokens"],
+        positions=positions,
+        branch=stacked["branch"],
+        targets=stacked["targets"],
+        helper=torch.stack([helper_of(page, kind) for page in drawn]),
+        asked=list(asked),
+    )
+
+
+class EasyPages:
+    """easy-VQA's pictures, enlarged as the processor enlarges them."""
+
+    def __init__(self, split: str) -> None:
+        questions, answers, numbers = getattr(easy_vqa, f"get_{split}_questions")()
+        paths = getattr(easy_vqa, f"get_{split}_image_paths")()
+        self.asked: dict[int, list[Question]] = {}
+        for text, answer, number in zip(questions, answers, numbers, strict=True):
+            self.asked.setdefault(number, []).append(Question(text, answer, {"leaf": "easy"}))
+        self.images = {number: enlarge(Path(paths[number])) for number in self.asked}
+
+    def draw(self, rng: random.Random) -> Page:
+        """Pick a picture; half of them are mirrored."""
+        number = rng.choice(list(self.asked))
+        image = self.images[number]
+        if rng.random() < 0.5:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return Page(image, list(self.asked[number]), [])
+
+
+def enlarge(path: Path) -> Image.Image:
+    """Resize as the image processor does (bicubic, antialiased, on uint8)."""
+    from torchvision.transforms.v2 import functional as tv
+
+    with Image.open(path) as opened:
+        pixels = tv.pil_to_tensor(opened.convert("RGB"))
+    size, bicubic = [EASY_SIDE, EASY_SIDE], tv.InterpolationMode.BICUBIC
+    return tv.to_pil_image(tv.resize(pixels, size, interpolation=bicubic, antialias=True))
+
+
+class Batches(IterableDataset):
+    """Endless steps, each one batch of every kind; a step's content depends on its number only."""
+
+    def __init__(self, seed: str, first: int, kinds: tuple[Kind, ...] = KINDS) -> None:
+        self.seed, self.first, self.kinds = seed, first, kinds
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        words, easy = Words(), EasyPages("train")
+        draw = {"receipt": receipt, "scene": scene, "easy": easy.draw}
+        step = self.first
+        while True:
+            yield [step_batch(words, kind, draw[kind.name], f"{self.seed}/{step}") for kind in self.kinds]
+            step += 1
+
+
+def step_batch(words: Words, kind: Kind, draw, seed: str) -> Batch:
+    """Draw the pictures of one kind and shuffle their questions."""
+    rng = random.Random(f"order/{kind.name}/{seed}")
+    drawn = []
+    for _, page in pages(draw, f"train/{seed}", kind.count):
+        rng.shuffle(page.questions)
+        if rng.random() < kind.transcripts:
+            page.questions.insert(0, Question(READ_ALL, page.text, {"type": "text"}))
+        drawn.append(page)
+    return batch_of(words, kind, drawn)

@@ -1,0 +1,211 @@
+"""Qwen2-VL as one compact forward pass for pictures of one size and questions that share them.
+
+Names and shapes of the weights are those of transformers' `Qwen2VLForConditionalGeneration`, but
+for the patch embedding: a frame is seen twice by its 3-D convolution, so here one linear layer
+over a flattened patch stands for the sum of the two halves.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PATCH, MERGE = 14, 2
+CELL = PATCH * MERGE
+"""Pixels of a visual token."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the model is."""
+
+    vocabulary: int = 512
+    vision_width: int = 192
+    vision_layers: int = 4
+    vision_heads: int = 4
+    width: int = 256
+    layers: int = 4
+    heads: int = 4
+    inner: int = 768
+    theta: float = 10000.0
+    sections: tuple[int, int, int] = (8, 12, 12)
+
+    def as_dict(self) -> dict[str, object]:
+        """For a checkpoint."""
+        return asdict(self)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn [..., heads, tokens, head size] by the angles [..., 1, tokens, head size]."""
+    half = x.shape[-1] // 2
+    turned = torch.cat((-x[..., half:], x[..., :half]), -1)
+    return x * cos + turned * sin
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention by plain products: torch's fused kernel for CPUs is half as fast backwards."""
+    scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
+    if mask is not None:
+        scores = scores + mask
+    return torch.matmul(scores.softmax(-1), v)
+
+
+def vision_angles(rows: int, columns: int, head: int) -> tuple[Tensor, Tensor]:
+    """Return cos and sin [patches, head size], patches in the order of the merged cells."""
+    h, w = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    places = torch.stack((in_cells(h), in_cells(w)), -1).reshape(-1, 2).float()
+    inverse = 1.0 / 10000.0 ** (torch.arange(0, head // 2, 2) / (head // 2))
+    angles = (places[:, :, None] * inverse).flatten(1)
+    angles = torch.cat((angles, angles), -1)
+    return angles.cos(), angles.sin()
+
+
+def in_cells(grid: Tensor) -> Tensor:
+    """Order [rows, columns, ...] as Qwen2-VL does: cell by cell, two by two patches in each."""
+    rows, columns, *rest = grid.shape
+    parted = grid.reshape(rows // MERGE, MERGE, columns // MERGE, MERGE, *rest)
+    return parted.transpose(1, 2).reshape(rows * columns, *rest)
+
+
+def text_angles(positions: Tensor, size: Size) -> tuple[Tensor, Tensor]:
+    """Return cos and sin [batch, 1, tokens, head size] for positions [3, batch, tokens]."""
+    head = size.width // size.heads
+    inverse = 1.0 / size.theta ** (torch.arange(0, head, 2) / head)
+    angles = positions[..., None].float() * inverse
+    parts = angles.split(size.sections, dim=-1)
+    angles = torch.cat([part[axis] for axis, part in enumerate(parts)], -1)
+    angles = torch.cat((angles, angles), -1)[:, None]
+    return angles.cos(), angles.sin()
+
+
+class VisionBlock(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
+        self.attn = nn.ModuleDict(
+            {"qkv": nn.Linear(width, 3 * width), "proj": nn.Linear(width, width)}
+        )
+        self.mlp = nn.ModuleDict(
+            {"fc1": nn.Linear(width, 4 * width), "fc2": nn.Linear(4 * width, width)}
+        )
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        qkv = self.attn["qkv"](self.norm1(x)).view(batch, tokens, 3, self.heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        out = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, None)
+        x = x + self.attn["proj"](out.transpose(1, 2).reshape(batch, tokens, width))
+        h = self.mlp["fc1"](self.norm2(x))
+        return x + self.mlp["fc2"](h * torch.sigmoid(1.702 * h))
+
+
+class Visual(nn.Module):
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        width, merged = size.vision_width, size.vision_width * MERGE**2
+        self.head = width // size.vision_heads
+        self.patch_embed = nn.ModuleDict({"proj": nn.Linear(3 * PATCH**2, width, bias=False)})
+        self.blocks = nn.ModuleList(
+            VisionBlock(width, size.vision_heads) for _ in range(size.vision_layers)
+        )
+        self.merger = nn.ModuleDict(
+            {
+                "ln_q": nn.LayerNorm(width, eps=1e-6),
+                "mlp": nn.Sequential(
+                    nn.Linear(merged, merged), nn.GELU(), nn.Linear(merged, size.width)
+                ),
+            }
+        )
+
+    def forward(self, patches: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+        """Turn patches [batch, patches, 588] into cells [batch, cells, width]."""
+        x = self.patch_embed["proj"](patches)
+        for block in self.blocks:
+            x = block(x, *angles)
+        x = self.merger["ln_q"](x)
+        return self.merger["mlp"](x.reshape(x.shape[0], -1, MERGE**2 * x.shape[-1]))
+
+
+class Norm(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, x.shape[-1:], self.weight.to(x.dtype), 1e-6)
+
+
+class Layer(nn.Module):
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.heads, width = size.heads, size.width
+        self.self_attn = nn.ModuleDict(
+            {name: nn.Linear(width, width) for name in ("q_proj", "k_proj", "v_proj")}
+            | {"o_proj": nn.Linear(width, width, bias=False)}
+        )
+        self.mlp = nn.ModuleDict(
+            {
+                "gate_proj": nn.Linear(width, size.inner, bias=False),
+                "up_proj": nn.Linear(width, size.inner, bias=False),
+                "down_proj": nn.Linear(size.inner, width, bias=False),
+            }
+        )
+        self.input_layernorm, self.post_attention_layernorm = Norm(width), Norm(width)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        h = self.input_layernorm(x)
+        q, k, v = (
+            self.self_attn[name](h).view(batch, tokens, self.heads, -1).transpose(1, 2)
+            for name in ("q_proj", "k_proj", "v_proj")
+        )
+        out = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, mask)
+        x = x + self.self_attn["o_proj"](out.transpose(1, 2).reshape(batch, tokens, width))
+        h = self.post_attention_layernorm(x)
+        return x + self.mlp["down_proj"](F.silu(self.mlp["gate_proj"](h)) * self.mlp["up_proj"](h))
+
+
+class Language(nn.Module):
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(size.vocabulary, size.width)
+        self.layers = nn.ModuleList(Layer(size) for _ in range(size.layers))
+        self.norm = Norm(size.width)
+
+
+class DemoModel(nn.Module):
+    """Vision tower and language model; the output embedding is the input embedding."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.size = size
+        self.visual, self.language_model = Visual(size), Language(size)
+        for name, weight in self.named_parameters():
+            if weight.ndim == 2:
+                nn.init.normal_(weight, std=0.02 if "embed" in name else weight.shape[1] ** -0.5)
+            elif name.endswith("bias"):
+                nn.init.zeros_(weight)
+        for name, weight in self.named_parameters():
+            if name.endswith(("o_proj.weight", "down_proj.weight", "attn.proj.weight", "fc2.weight")):
+                nn.init.zeros_(weight)
+
+    def see(self, patches: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+        """Return the cells [batch, cells, width] of flattened patches [batch, patches, 588]."""
+        return self.visual(patches, angles)
+
+    def read(
+        self, cells: Tensor, tokens: Tensor, start: int, angles: tuple[Tensor, Tensor], mask: Tensor
+    ) -> Tensor:
+        """Return the last hidden states [batch, tokens, width]; cells stand from `start` on."""
+        x = self.language_model.embed_tokens(tokens)
+        x = torch.cat((x[:, :start], cells.to(x.dtype), x[:, start + cells.shape[1] :]), 1)
+        x = x.to(torch.bfloat16) if torch.is_autocast_enabled("cpu") else x
+        for layer in self.language_model.layers:
+            x = layer(x, *angles, mask)
+        return self.language_model.norm(x)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Score the vocabulary."""
+        return F.linear(hidden, self.language_model.embed_tokens.weight)
