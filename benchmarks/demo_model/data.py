@@ -1,7 +1,7 @@
-"""Training batches: pictures of one kind, the questions of a picture as branches of one sequence."""
+"""Training batches: pictures of one kind, their questions as branches of one sequence."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +33,10 @@ LABELS = [
 """What the helper loss names in a cell; the first means that no more follows."""
 LABEL = {label: number for number, label in enumerate(LABELS)}
 IGNORED = -100
+START = 4
+"""Tokens before the picture."""
+
+Draw = Callable[[random.Random], Page]
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Kind:
 
     @property
     def cells(self) -> int:
+        """Visual tokens of a picture."""
         return self.height * self.width // CELL**2
 
 
@@ -73,6 +78,7 @@ class Words:
 
     @lru_cache(maxsize=100_000)  # noqa: B019 one instance lives as long as the process
     def __call__(self, text: str) -> list[int]:
+        """Return the ids of a text; what stands between special tokens is on its own."""
         return self.tokenizer.encode(text).ids
 
 
@@ -121,8 +127,8 @@ def helper_of(page: Page, kind: Kind) -> Tensor:
         found[place].append(LABEL[mark.label])
     target = torch.full((rows * columns, SLOTS), IGNORED)
     for cell, labels in zip(target, found, strict=True):
-        labels = [*labels, 0][:SLOTS]
-        cell[: len(labels)] = torch.tensor(labels)
+        ended = [*labels, 0][:SLOTS]
+        cell[: len(ended)] = torch.tensor(ended)
     return target
 
 
@@ -221,11 +227,14 @@ class Batches(IterableDataset):
         draw = {"receipt": receipt, "scene": scene, "easy": easy.draw}
         step = self.first
         while True:
-            yield [step_batch(words, kind, draw[kind.name], f"{self.seed}/{step}") for kind in self.kinds]
+            yield [
+                step_batch(words, kind, draw[kind.name], f"{self.seed}/{step}")
+                for kind in self.kinds
+            ]
             step += 1
 
 
-def step_batch(words: Words, kind: Kind, draw, seed: str) -> Batch:
+def step_batch(words: Words, kind: Kind, draw: Draw, seed: str) -> Batch:
     """Draw the pictures of one kind and shuffle their questions."""
     rng = random.Random(f"order/{kind.name}/{seed}")
     drawn = []

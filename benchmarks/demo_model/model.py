@@ -8,8 +8,8 @@ over a flattened patch stands for the sum of the two halves.
 from dataclasses import asdict, dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 PATCH, MERGE = 14, 2
 CELL = PATCH * MERGE
@@ -80,6 +80,8 @@ def text_angles(positions: Tensor, size: Size) -> tuple[Tensor, Tensor]:
 
 
 class VisionBlock(nn.Module):
+    """Attention among all patches of a picture, and an MLP."""
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
@@ -92,6 +94,7 @@ class VisionBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """Map [pictures, patches, width] to the same shape."""
         batch, tokens, width = x.shape
         qkv = self.attn["qkv"](self.norm1(x)).view(batch, tokens, 3, self.heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
@@ -102,6 +105,8 @@ class VisionBlock(nn.Module):
 
 
 class Visual(nn.Module):
+    """From patches to cells as wide as the language model."""
+
     def __init__(self, size: Size) -> None:
         super().__init__()
         width, merged = size.vision_width, size.vision_width * MERGE**2
@@ -129,15 +134,20 @@ class Visual(nn.Module):
 
 
 class Norm(nn.Module):
+    """RMS norm."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, x.shape[-1:], self.weight.to(x.dtype), 1e-6)
+        """Scale the last dimension."""
+        return functional.rms_norm(x, x.shape[-1:], self.weight.to(x.dtype), 1e-6)
 
 
 class Layer(nn.Module):
+    """One decoder layer."""
+
     def __init__(self, size: Size) -> None:
         super().__init__()
         self.heads, width = size.heads, size.width
@@ -155,6 +165,7 @@ class Layer(nn.Module):
         self.input_layernorm, self.post_attention_layernorm = Norm(width), Norm(width)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
+        """Map [pictures, S, width] to the same shape; `mask` is added to the scores."""
         batch, tokens, width = x.shape
         h = self.input_layernorm(x)
         q, k, v = (
@@ -164,10 +175,14 @@ class Layer(nn.Module):
         out = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, mask)
         x = x + self.self_attn["o_proj"](out.transpose(1, 2).reshape(batch, tokens, width))
         h = self.post_attention_layernorm(x)
-        return x + self.mlp["down_proj"](F.silu(self.mlp["gate_proj"](h)) * self.mlp["up_proj"](h))
+        return x + self.mlp["down_proj"](
+            functional.silu(self.mlp["gate_proj"](h)) * self.mlp["up_proj"](h)
+        )
 
 
 class Language(nn.Module):
+    """Embedding, layers and last norm."""
+
     def __init__(self, size: Size) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(size.vocabulary, size.width)
@@ -188,7 +203,9 @@ class DemoModel(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
         for name, weight in self.named_parameters():
-            if name.endswith(("o_proj.weight", "down_proj.weight", "attn.proj.weight", "fc2.weight")):
+            if name.endswith(
+                ("o_proj.weight", "down_proj.weight", "attn.proj.weight", "fc2.weight")
+            ):
                 nn.init.zeros_(weight)
 
     def see(self, patches: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
@@ -208,4 +225,4 @@ class DemoModel(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Score the vocabulary."""
-        return F.linear(hidden, self.language_model.embed_tokens.weight)
+        return functional.linear(hidden, self.language_model.embed_tokens.weight)

@@ -3,10 +3,8 @@
 Documents print capitals and digits, which never merge: what the model reads, it spells.
 """
 
-import random
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import easy_vqa
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -16,10 +14,16 @@ from sgleval.demo.render import READ_ALL, pages
 from sgleval.demo.scenes import COLORS, SHAPES, scene
 
 VOCABULARY = 512
-SPECIAL = (
-    "<|endoftext|> <|im_start|> <|im_end|> <|vision_start|> <|vision_end|> "
-    "<|vision_pad|> <|image_pad|> <|video_pad|>"
-).split()
+SPECIAL = [
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+]
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% if message['content'] is string %}{{ message['content'] }}"
@@ -59,14 +63,3 @@ def build() -> Tokenizer:
     tokenizer.train_from_iterator(sorted(corpus()), trainer)
     tokenizer.add_special_tokens(SPECIAL)
     return tokenizer
-
-
-if __name__ == "__main__":
-    random.seed(0)
-    Path("/tmp/demo_tokenizer.json").write_text(build().to_str())
-    tok = build()
-    print(tok.get_vocab_size())
-    for text in ("what is the price of MILK?", READ_ALL, "is the red circle left of the blue square?",
-                 "assistant\nyes", "rectangle", "TOTAL 12.50\nBY CARD", "Ünï 漢", "does the image not contain a gray shape?"):
-        got = tok.encode(text)
-        print(got.tokens, tok.decode(got.ids) == text)

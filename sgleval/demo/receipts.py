@@ -12,20 +12,26 @@ from sgleval.demo.render import Mark, Page, Question
 WIDTH, HEIGHT = 224, 280
 """Pixels; both are multiples of the 28 pixels of a visual token."""
 
-SHOPS = (
+
+def words(text: str) -> tuple[str, ...]:
+    """Split at blanks; a tuple of a hundred words would be a hundred lines."""
+    return tuple(text.split())
+
+
+SHOPS = words(
     "NORTH SUNNY CORNER GREEN CITY RIVER GOLDEN HAPPY FRESH VILLAGE CENTRAL BLUE QUICK ROYAL "
     "GRAND MAPLE OCEAN PARK LUCKY VALLEY SILVER HARBOR EXPRESS METRO ALPINE OAK PRIME UNION "
     "JADE ZENITH WILLOW KING"
-).split()
-KINDS = "MARKET STORE CAFE BAKERY SHOP DELI MART FOODS KITCHEN GROCER PANTRY DINER".split()
-ITEMS = (
+)
+KINDS = words("MARKET STORE CAFE BAKERY SHOP DELI MART FOODS KITCHEN GROCER PANTRY DINER")
+ITEMS = words(
     "MILK BREAD BUTTER CHEESE YOGURT EGGS RICE PASTA FLOUR SUGAR SALT PEPPER COFFEE TEA JUICE "
     "WATER COLA BEER WINE APPLE BANANA ORANGE LEMON GRAPES PEAR PLUM MANGO KIWI MELON TOMATO "
     "POTATO ONION GARLIC CARROT LETTUCE SPINACH CORN BEANS PEAS CHICKEN BEEF PORK HAM BACON FISH "
     "TUNA SALMON SHRIMP SOUP SAUCE HONEY JAM CEREAL OATS NUTS CHIPS COOKIES CAKE MUFFIN BAGEL "
     "DONUT PIZZA BURGER TACO SALAD TOFU OIL VINEGAR SOAP TISSUE PENCIL NOTEBOOK BATTERY CANDLE "
     "TOWEL SPONGE BRUSH RAZOR VITAMIN ASPIRIN"
-).split()
+)
 PAYMENTS = ("CASH", "CARD", "VISA", "MASTERCARD", "VOUCHER", "CHECK")
 
 
@@ -73,7 +79,7 @@ def invent(rng: random.Random) -> Receipt:
 
 def price(rng: random.Random) -> int:
     """Return cents; half of the prices have one digit before the point."""
-    return rng.randint(50, 999) if rng.random() < 0.5 else rng.randint(1000, 9999)
+    return rng.randint(*rng.choice(((50, 999), (1000, 9999))))
 
 
 def money(cents: int) -> str:
@@ -101,7 +107,7 @@ def layout(content: Receipt, rng: random.Random) -> list[Line]:
 def font(size: float) -> ImageFont.FreeTypeFont:
     """Return Pillow's bundled font at a size in pixels."""
     face = ImageFont.load_default(size)
-    assert isinstance(face, ImageFont.FreeTypeFont)  # noqa: S101 the other needs a size of None
+    assert isinstance(face, ImageFont.FreeTypeFont)  # the other kind is bitmaps of one size
     return face
 
 
@@ -115,7 +121,7 @@ def typeset(lines: list[Line], rng: random.Random) -> tuple[Image.Image, list[Ma
     right = WIDTH - rng.randint(5, 18)
     pitch = min(rng.uniform(23.5, 29), (HEIGHT - 12) / len(lines))
     top = rng.uniform(5, max(6, HEIGHT - 6 - pitch * len(lines)))
-    centred, big, marks = rng.random() < 0.5, rng.choice((0, 1, 2, 3)), []
+    centred, big, marks = rng.choice((True, False)), rng.choice((0, 1, 2, 3)), []
     rules = set(rng.sample(range(1, len(lines)), rng.choice((0, 0, 1, 2))))
     for number, (label, value) in enumerate(lines):
         face = font(size + big if number == 0 else size)
@@ -150,7 +156,7 @@ def ask(content: Receipt, rng: random.Random) -> list[Question]:
     names = list(content.items)
     one, other = rng.sample(names, 2)
     dearer = "yes" if content.items[one] > content.items[other] else "no"
-    listed = rng.random() < 0.5
+    listed = rng.choice((True, False))
     wanted = rng.choice(names if listed else [name for name in ITEMS if name not in names])
     reading = [
         ("shop", "what is the name of the shop?", content.shop),

@@ -110,7 +110,7 @@ def about_objects(shapes: list[Shape], rng: random.Random) -> Asked:
     """Ask whether a shape is there (half of them are; the others share a word) and how many."""
     names = {shape.name for shape in shapes}
     wanted = rng.choice(sorted(names))
-    if rng.random() < 0.5:
+    if rng.choice((True, False)):
         color, kind = rng.choice(shapes).color, rng.choice(SHAPES)
         color = rng.choice((color, rng.choice(list(COLORS))))
         wanted = f"{color} {kind}"

@@ -1,0 +1,79 @@
+"""What is trained: the model with a helper head, its losses, and its held-out answers."""
+
+from collections import defaultdict
+
+import torch
+from data import IGNORED, LABELS, SLOTS, START, Batch
+from model import DemoModel, Size, text_angles
+from torch import Tensor, nn
+from torch.nn import functional
+
+Angles = tuple[Tensor, Tensor]
+
+
+class Trainee(nn.Module):
+    """The model with the helper head that is thrown away after training."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.model = DemoModel(size)
+        self.helper = nn.Linear(size.width, SLOTS * len(LABELS))
+
+    def name(self, cells: Tensor) -> Tensor:
+        """Score what stands in each cell: [pictures, cells, SLOTS, labels]."""
+        return self.helper(cells).unflatten(-1, (SLOTS, len(LABELS)))
+
+    def forward(self, batch: Batch, angles: Angles) -> tuple[Tensor, Tensor]:
+        """Return logits [pictures, S - shared, vocabulary] and the helper's; shapes never change.
+
+        A matrix product of a new shape costs seconds on the CPU, so nothing is picked out before.
+        """
+        cells = self.model.see(batch.patches.to(torch.bfloat16), angles)
+        cos, sin = text_angles(batch.positions, self.model.size)
+        turned = cos.to(torch.bfloat16), sin.to(torch.bfloat16)
+        hidden = self.model.read(cells, batch.tokens, START, turned, batch.mask())
+        return self.model.logits(hidden[:, START + cells.shape[1] :]), self.name(cells)
+
+
+def answer_loss(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the summed loss of the answers' tokens, what was said and what was wanted."""
+    wanted = batch.targets[:, -logits.shape[1] :]
+    said, wanted = logits[wanted != IGNORED], wanted[wanted != IGNORED]
+    return functional.cross_entropy(said.float(), wanted, reduction="sum"), said.argmax(-1), wanted
+
+
+def helper_loss(named: Tensor, batch: Batch) -> tuple[Tensor, float]:
+    """Return the mean loss of the marks and the share named right."""
+    known, real = batch.helper != IGNORED, batch.helper > 0
+    if not real.any():
+        return torch.zeros(()), 0.0
+    right = (named[real].argmax(-1) == batch.helper[real]).float().mean()
+    return functional.cross_entropy(named[known].float(), batch.helper[known]), float(right)
+
+
+@torch.no_grad()
+def held_out(
+    trainee: Trainee, held: list[list[Batch]], angles: dict[str, Angles]
+) -> dict[str, float]:
+    """Return the share of wholly right answers by question type, and of marks and characters.
+
+    Teacher-forced, yet the same as greedy: an answer is right where each token follows the gold.
+    """
+    shares: dict[str, list[float]] = defaultdict(list)
+    for batch in (batch for step in held for batch in step):
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, named = trainee(batch, angles[batch.kind])
+        _, said, wanted = answer_loss(logits, batch)
+        hits = torch.ones(batch.targets.shape, dtype=torch.bool)
+        hits[batch.targets != IGNORED] = said == wanted
+        for row, asked in enumerate(batch.asked):
+            for number, question in enumerate(asked, start=1):
+                mine = (batch.branch[row] == number) & (batch.targets[row] != IGNORED)
+                if (name := question.tags.get("type") or question.tags["leaf"]) == "text":
+                    shares[name] += [float(hits[row][mine].float().mean())]
+                else:
+                    shares[name] += [float(hits[row][mine].all())]
+                    shares[f"all {batch.kind}"] += shares[name][-1:]
+        if batch.kind != "easy":
+            shares[f"marks {batch.kind}"] += [helper_loss(named, batch)[1]]
+    return {name: round(sum(found) / len(found), 4) for name, found in sorted(shares.items())}
