@@ -9,14 +9,14 @@ from pathlib import Path
 import easy_vqa
 import numpy as np
 import torch
-from model import CELL, PATCH, in_cells
+from model import CELL, PATCH, START, in_cells
 from PIL import Image
 from tokens import build
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from sgleval.demo.receipts import HEIGHT, WIDTH, receipt
-from sgleval.demo.render import READ_ALL, Page, Question, pages
+from sgleval.demo.render import READ_ALL, Mark, Page, Question, pages
 from sgleval.demo.scenes import COLORS, SHAPES, SIDE, SIZES, scene
 
 EASY_SIDE = 112
@@ -33,9 +33,6 @@ LABELS = [
 """What the helper loss names in a cell; the first means that no more follows."""
 LABEL = {label: number for number, label in enumerate(LABELS)}
 IGNORED = -100
-START = 4
-"""Tokens before the picture."""
-
 Draw = Callable[[random.Random], Page]
 
 
@@ -97,6 +94,8 @@ class Batch:
     """[pictures, S]: 0 is shared, -1 is padding"""
     targets: Tensor
     """[pictures, S]: the token that comes next where it is part of an answer"""
+    guide: Tensor
+    """[pictures, S]: where the next token is printed, as a place in the sequence, or -1"""
     helper: Tensor
     """[pictures, cells, SLOTS]"""
     asked: list[list[Question]]
@@ -120,28 +119,52 @@ def patches_of(image: Image.Image) -> Tensor:
 
 def helper_of(page: Page, kind: Kind) -> Tensor:
     """Return [cells, SLOTS]: what has its centre in each cell, by line and from left to right."""
-    rows, columns = kind.height // CELL, kind.width // CELL
-    found: list[list[int]] = [[] for _ in range(rows * columns)]
+    found: list[list[int]] = [[] for _ in range(kind.cells)]
     for mark in sorted(page.marks, key=lambda mark: (mark.line, mark.x)):
-        place = min(rows - 1, int(mark.y // CELL)) * columns + min(columns - 1, int(mark.x // CELL))
-        found[place].append(LABEL[mark.label])
-    target = torch.full((rows * columns, SLOTS), IGNORED)
+        found[cell_at(mark, kind)].append(LABEL[mark.label])
+    target = torch.full((kind.cells, SLOTS), IGNORED)
     for cell, labels in zip(target, found, strict=True):
         ended = [*labels, 0][:SLOTS]
         cell[: len(ended)] = torch.tensor(ended)
     return target
 
 
+def cell_at(mark: Mark, kind: Kind) -> int:
+    """Return the number of the cell that a mark's centre lies in."""
+    rows, columns = kind.height // CELL, kind.width // CELL
+    row, column = int(mark.y // CELL), int(mark.x // CELL)
+    return min(rows - 1, row) * columns + min(columns - 1, column)
+
+
+def looked_at(page: Page, kind: Kind, question: Question) -> list[int]:
+    """Return the place in the sequence of each character of the answer; -1 where unknown."""
+    marks = iter(page.marks)
+    lines = [
+        [START + cell_at(next(marks), kind) if char != " " else -1 for char in line]
+        for line in page.text.splitlines()
+    ]
+    if question.text == READ_ALL:
+        return [place for line in lines for place in (*line, -1)][:-1]
+    unknown = [-1] * len(question.answer)
+    if question.tags.get("skill") != "reading":
+        return unknown
+    texts = page.text.splitlines()
+    ending = [n for n, text in enumerate(texts) if text.endswith(question.answer)]
+    if len(ending) > 1:
+        ending = [n for n in ending if f" {texts[n].split()[0]}?" in question.text]
+    return lines[ending[0]][-len(question.answer) :] if len(ending) == 1 else unknown
+
+
 def sequence(
-    words: Words, kind: Kind, asked: list[Question], start: int
+    words: Words, kind: Kind, page: Page, start: int
 ) -> tuple[dict[str, list[int]], list[Question]]:
     """Lay questions out behind a picture until the room is full; padding follows."""
     prefix = words.prefix + words.image * kind.cells + words.seen
     size = len(prefix) + kind.room
     laid = {"tokens": prefix, "branch": [0] * len(prefix), "targets": [IGNORED] * len(prefix)}
-    laid["after"] = []
+    laid["after"], laid["guide"] = [], [-1] * len(prefix)
     used = []
-    for question in asked:
+    for question in page.questions:
         ask = words(question.text) + words.turn
         answer = words(question.answer) + words.end
         if len(laid["tokens"]) + len(ask) + len(answer) > size:
@@ -151,7 +174,10 @@ def sequence(
         laid["tokens"] = laid["tokens"] + ask + answer
         laid["branch"] += [len(used)] * (len(ask) + len(answer))
         laid["targets"] += [IGNORED] * (len(ask) - 1) + answer + [IGNORED]
-    for name, filler in (("tokens", 0), ("branch", -1), ("targets", IGNORED)):
+        places = looked_at(page, kind, question) if page.text else []
+        places = places if len(places) == len(answer) - 1 else [-1] * (len(answer) - 1)
+        laid["guide"] += [-1] * (len(ask) - 1) + places + [-1, -1]
+    for name, filler in (("tokens", 0), ("branch", -1), ("targets", IGNORED), ("guide", -1)):
         laid[name] = laid[name] + [filler] * (size - len(laid[name]))
     laid["after"] += [0] * (size - len(prefix) - len(laid["after"]))
     return laid, used
@@ -170,7 +196,7 @@ def prefix_positions(words: Words, kind: Kind) -> tuple[Tensor, int]:
 def batch_of(words: Words, kind: Kind, drawn: list[Page]) -> Batch:
     """Assemble pages whose questions are in the order to be asked."""
     shared, start = prefix_positions(words, kind)
-    laid, asked = zip(*(sequence(words, kind, p.questions, start) for p in drawn), strict=True)
+    laid, asked = zip(*(sequence(words, kind, page, start) for page in drawn), strict=True)
     stacked = {name: torch.tensor([one[name] for one in laid]) for name in laid[0]}
     after = stacked["after"].expand(3, -1, -1)
     positions = torch.cat((shared[:, None].expand(-1, len(drawn), -1), after), 2)
@@ -181,6 +207,7 @@ def batch_of(words: Words, kind: Kind, drawn: list[Page]) -> Batch:
         positions=positions,
         branch=stacked["branch"],
         targets=stacked["targets"],
+        guide=stacked["guide"],
         helper=torch.stack([helper_of(page, kind) for page in drawn]),
         asked=list(asked),
     )

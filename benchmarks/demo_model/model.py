@@ -15,6 +15,12 @@ PATCH, MERGE = 14, 2
 CELL = PATCH * MERGE
 """Pixels of a visual token."""
 
+START = 4
+"""Tokens before the picture."""
+
+GUIDED = 2
+"""The layer whose first head is shown where to look while training."""
+
 
 @dataclass(frozen=True)
 class Size:
@@ -43,12 +49,17 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + turned * sin
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Attention by plain products: torch's fused kernel for CPUs is half as fast backwards."""
-    scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
-    if mask is not None:
-        scores = scores + mask
-    return torch.matmul(scores.softmax(-1), v)
+def scores_of(q: Tensor, k: Tensor) -> Tensor:
+    """Plain products: torch's fused attention for CPUs is half as fast backwards."""
+    return torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
+
+
+def astray(scores: Tensor, guide: Tensor) -> Tensor:
+    """Return how unlikely the first head looks where `guide` [batch, tokens] points (-1: free)."""
+    first = scores[:, 0].float()
+    there = first.gather(-1, guide.clamp(min=0)[..., None])[..., 0] - first.logsumexp(-1)
+    pointed = (guide >= 0).float()
+    return -(there * pointed).sum() / pointed.sum().clamp(min=1)
 
 
 def vision_angles(rows: int, columns: int, head: int) -> tuple[Tensor, Tensor]:
@@ -98,7 +109,8 @@ class VisionBlock(nn.Module):
         batch, tokens, width = x.shape
         qkv = self.attn["qkv"](self.norm1(x)).view(batch, tokens, 3, self.heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        out = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, None)
+        scores = scores_of(rotate(q, cos, sin), rotate(k, cos, sin))
+        out = torch.matmul(scores.softmax(-1), v)
         x = x + self.attn["proj"](out.transpose(1, 2).reshape(batch, tokens, width))
         h = self.mlp["fc1"](self.norm2(x))
         return x + self.mlp["fc2"](h * torch.sigmoid(1.702 * h))
@@ -164,20 +176,26 @@ class Layer(nn.Module):
         )
         self.input_layernorm, self.post_attention_layernorm = Norm(width), Norm(width)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
-        """Map [pictures, S, width] to the same shape; `mask` is added to the scores."""
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, guide: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Map [pictures, S, width] to the same shape, and the loss of a guided head.
+
+        `mask` is added to the scores.
+        """
         batch, tokens, width = x.shape
         h = self.input_layernorm(x)
         q, k, v = (
             self.self_attn[name](h).view(batch, tokens, self.heads, -1).transpose(1, 2)
             for name in ("q_proj", "k_proj", "v_proj")
         )
-        out = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, mask)
+        scores = scores_of(rotate(q, cos, sin), rotate(k, cos, sin)) + mask
+        out = torch.matmul(scores.softmax(-1), v)
         x = x + self.self_attn["o_proj"](out.transpose(1, 2).reshape(batch, tokens, width))
         h = self.post_attention_layernorm(x)
-        return x + self.mlp["down_proj"](
-            functional.silu(self.mlp["gate_proj"](h)) * self.mlp["up_proj"](h)
-        )
+        up = functional.silu(self.mlp["gate_proj"](h)) * self.mlp["up_proj"](h)
+        loss = torch.zeros(()) if guide is None else astray(scores, guide)
+        return x + self.mlp["down_proj"](up), loss
 
 
 class Language(nn.Module):
@@ -213,15 +231,25 @@ class DemoModel(nn.Module):
         return self.visual(patches, angles)
 
     def read(
-        self, cells: Tensor, tokens: Tensor, start: int, angles: tuple[Tensor, Tensor], mask: Tensor
-    ) -> Tensor:
-        """Return the last hidden states [batch, tokens, width]; cells stand from `start` on."""
+        self,
+        cells: Tensor,
+        tokens: Tensor,
+        angles: tuple[Tensor, Tensor],
+        mask: Tensor,
+        guide: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the last hidden states [batch, tokens, width] and the loss of the guided head.
+
+        The cells stand from `START` on.
+        """
         x = self.language_model.embed_tokens(tokens)
-        x = torch.cat((x[:, :start], cells.to(x.dtype), x[:, start + cells.shape[1] :]), 1)
+        x = torch.cat((x[:, :START], cells.to(x.dtype), x[:, START + cells.shape[1] :]), 1)
         x = x.to(torch.bfloat16) if torch.is_autocast_enabled("cpu") else x
-        for layer in self.language_model.layers:
-            x = layer(x, *angles, mask)
-        return self.language_model.norm(x)
+        astray_by = torch.zeros(())
+        for number, layer in enumerate(self.language_model.layers):
+            x, loss = layer(x, *angles, mask, guide if number == GUIDED else None)
+            astray_by = astray_by + loss
+        return self.language_model.norm(x), astray_by
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Score the vocabulary."""

@@ -30,6 +30,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--decay", type=float, default=0.0, help="share of the steps, at the end")
     parser.add_argument("--helper", type=float, default=1.0, help="weight of the helper loss")
+    parser.add_argument("--guide", type=float, default=0.5, help="weight of the guided head's")
     parser.add_argument("--average", type=float, default=0.998, help="of the running average")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mix", default="receipt=16,scene=8,easy=8", help="pictures a step")
@@ -145,12 +146,13 @@ class Run:
     def answer(self, batch: Batch, total: int) -> Tensor:
         """Return the loss of all answers of the step's `total` tokens, and the helper loss."""
         with torch.autocast("cpu", torch.bfloat16):
-            logits, named = self.trainee(batch, self.angles[batch.kind])
+            logits, named, astray = self.trainee(batch, self.angles[batch.kind])
         loss, said, wanted = answer_loss(logits, batch)
         helper, marks = helper_loss(named, batch)
         right = float((said == wanted).float().mean())
         self.log(batch, loss=float(loss.detach()) / len(wanted), right=right, marks=marks)
-        return loss / total + self.args.helper * helper
+        self.log(batch, astray=float(astray.detach()))
+        return loss / total + self.args.helper * helper + self.args.guide * astray
 
     def log(self, batch: Batch, **values: float) -> None:
         """Add to the means that are printed next."""

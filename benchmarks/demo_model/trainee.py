@@ -3,8 +3,8 @@
 from collections import defaultdict
 
 import torch
-from data import IGNORED, LABELS, SLOTS, START, Batch
-from model import DemoModel, Size, text_angles
+from data import IGNORED, LABELS, SLOTS, Batch
+from model import START, DemoModel, Size, text_angles
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,16 +23,18 @@ class Trainee(nn.Module):
         """Score what stands in each cell: [pictures, cells, SLOTS, labels]."""
         return self.helper(cells).unflatten(-1, (SLOTS, len(LABELS)))
 
-    def forward(self, batch: Batch, angles: Angles) -> tuple[Tensor, Tensor]:
-        """Return logits [pictures, S - shared, vocabulary] and the helper's; shapes never change.
+    def forward(self, batch: Batch, angles: Angles) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits [pictures, S - shared, vocabulary], the helper's, the guided head's loss.
 
-        A matrix product of a new shape costs seconds on the CPU, so nothing is picked out before.
+        A matrix product of a new shape costs seconds on the CPU, so all shapes are fixed.
         """
         cells = self.model.see(batch.patches.to(torch.bfloat16), angles)
         cos, sin = text_angles(batch.positions, self.model.size)
         turned = cos.to(torch.bfloat16), sin.to(torch.bfloat16)
-        hidden = self.model.read(cells, batch.tokens, START, turned, batch.mask())
-        return self.model.logits(hidden[:, START + cells.shape[1] :]), self.name(cells)
+        guide = batch.guide if bool((batch.guide >= 0).any()) else None
+        hidden, astray = self.model.read(cells, batch.tokens, turned, batch.mask(), guide)
+        logits = self.model.logits(hidden[:, START + cells.shape[1] :])
+        return logits, self.name(cells), astray
 
 
 def answer_loss(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -62,7 +64,7 @@ def held_out(
     shares: dict[str, list[float]] = defaultdict(list)
     for batch in (batch for step in held for batch in step):
         with torch.autocast("cpu", torch.bfloat16):
-            logits, named = trainee(batch, angles[batch.kind])
+            logits, named, _ = trainee(batch, angles[batch.kind])
         _, said, wanted = answer_loss(logits, batch)
         hits = torch.ones(batch.targets.shape, dtype=torch.bool)
         hits[batch.targets != IGNORED] = said == wanted
