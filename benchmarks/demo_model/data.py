@@ -1,6 +1,7 @@
 """Training batches: pictures of one kind, their questions as branches of one sequence."""
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +16,7 @@ from tokens import build
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from sgleval.demo.receipts import HEIGHT, WIDTH, receipt
+from sgleval.demo.receipts import HEIGHT, ITEMS, WIDTH, receipt
 from sgleval.demo.render import READ_ALL, Mark, Page, Question, pages
 from sgleval.demo.scenes import COLORS, SHAPES, SIDE, SIZES, scene
 
@@ -33,6 +34,7 @@ LABELS = [
 """What the helper loss names in a cell; the first means that no more follows."""
 LABEL = {label: number for number, label in enumerate(LABELS)}
 IGNORED = -100
+FILLERS = {"tokens": 0, "branch": -1, "targets": IGNORED, "guide": -1, "named": -1}
 Draw = Callable[[random.Random], Page]
 
 
@@ -96,6 +98,8 @@ class Batch:
     """[pictures, S]: the token that comes next where it is part of an answer"""
     guide: Tensor
     """[pictures, S]: where the next token is printed, as a place in the sequence, or -1"""
+    named: Tensor
+    """[pictures, S]: where the thing is that the question named with its last token, or -1"""
     helper: Tensor
     """[pictures, cells, SLOTS]"""
     asked: list[list[Question]]
@@ -155,6 +159,33 @@ def looked_at(page: Page, kind: Kind, question: Question) -> list[int]:
     return lines[ending[0]][-len(question.answer) :] if len(ending) == 1 else unknown
 
 
+def things(page: Page, kind: Kind) -> dict[str, int]:
+    """Return the place in the sequence of what a question may name: a price, a shape."""
+    if not page.text:
+        shapes = [page.marks[n : n + 3] for n in range(0, len(page.marks), 3)]
+        return {f"{c.label} {k.label}": START + cell_at(c, kind) for c, k, _ in shapes} | {
+            name: START + cell_at(marks[0], kind)
+            for marks in shapes
+            for name in (f"{marks[0].label} shape", f"the {marks[1].label}")
+        }
+    found, read = {}, 0
+    for line in page.text.splitlines():
+        name, _, _ = line.rpartition(" ")
+        if name in ITEMS:
+            found[name] = START + cell_at(page.marks[read + len(name)], kind)
+        read += len(line.replace(" ", ""))
+    return found
+
+
+def pointed(words: Words, question: str, places: dict[str, int]) -> list[int]:
+    """Return, for each token of the question, the place of the thing whose name it ends, or -1."""
+    ends = {}
+    for name, place in places.items():
+        for found in re.finditer(rf"\b{re.escape(name)}\b", question):
+            ends[found.end()] = place
+    return [ends.get(end, -1) for _, end in words.tokenizer.encode(question).offsets]
+
+
 def sequence(
     words: Words, kind: Kind, page: Page, start: int
 ) -> tuple[dict[str, list[int]], list[Question]]:
@@ -162,8 +193,8 @@ def sequence(
     prefix = words.prefix + words.image * kind.cells + words.seen
     size = len(prefix) + kind.room
     laid = {"tokens": prefix, "branch": [0] * len(prefix), "targets": [IGNORED] * len(prefix)}
-    laid["after"], laid["guide"] = [], [-1] * len(prefix)
-    used = []
+    laid["after"], laid["guide"], laid["named"] = [], [-1] * len(prefix), [-1] * len(prefix)
+    used, places_of = [], things(page, kind)
     for question in page.questions:
         ask = words(question.text) + words.turn
         answer = words(question.answer) + words.end
@@ -174,10 +205,12 @@ def sequence(
         laid["tokens"] = laid["tokens"] + ask + answer
         laid["branch"] += [len(used)] * (len(ask) + len(answer))
         laid["targets"] += [IGNORED] * (len(ask) - 1) + answer + [IGNORED]
+        names = pointed(words, question.text, places_of)
+        laid["named"] += names + [-1] * (len(ask) + len(answer) - len(names))
         places = looked_at(page, kind, question) if page.text else []
         places = places if len(places) == len(answer) - 1 else [-1] * (len(answer) - 1)
         laid["guide"] += [-1] * (len(ask) - 1) + places + [-1, -1]
-    for name, filler in (("tokens", 0), ("branch", -1), ("targets", IGNORED), ("guide", -1)):
+    for name, filler in FILLERS.items():
         laid[name] = laid[name] + [filler] * (size - len(laid[name]))
     laid["after"] += [0] * (size - len(prefix) - len(laid["after"]))
     return laid, used
@@ -208,6 +241,7 @@ def batch_of(words: Words, kind: Kind, drawn: list[Page]) -> Batch:
         branch=stacked["branch"],
         targets=stacked["targets"],
         guide=stacked["guide"],
+        named=stacked["named"],
         helper=torch.stack([helper_of(page, kind) for page in drawn]),
         asked=list(asked),
     )

@@ -18,8 +18,9 @@ CELL = PATCH * MERGE
 START = 4
 """Tokens before the picture."""
 
-GUIDED = 2
-"""The layer whose first head is shown where to look while training."""
+NAMED, GUIDED = 1, 2
+"""The layers whose first head is shown, while training, where to look: for what a question names,
+and for what is printed next."""
 
 
 @dataclass(frozen=True)
@@ -236,20 +237,20 @@ class DemoModel(nn.Module):
         tokens: Tensor,
         angles: tuple[Tensor, Tensor],
         mask: Tensor,
-        guide: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Return the last hidden states [batch, tokens, width] and the loss of the guided head.
+        guides: dict[int, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor, dict[int, Tensor]]:
+        """Return the last hidden states [batch, S, width], the first layer's, and guided losses.
 
-        The cells stand from `START` on.
+        The cells stand from `START` on; `guides` is by layer.
         """
         x = self.language_model.embed_tokens(tokens)
         x = torch.cat((x[:, :START], cells.to(x.dtype), x[:, START + cells.shape[1] :]), 1)
         x = x.to(torch.bfloat16) if torch.is_autocast_enabled("cpu") else x
-        astray_by = torch.zeros(())
+        early, astray_by, guides = x, {}, guides or {}
         for number, layer in enumerate(self.language_model.layers):
-            x, loss = layer(x, *angles, mask, guide if number == GUIDED else None)
-            astray_by = astray_by + loss
-        return self.language_model.norm(x), astray_by
+            x, astray_by[number] = layer(x, *angles, mask, guides.get(number))
+            early = x if number == 0 else early
+        return self.language_model.norm(x), early, astray_by
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Score the vocabulary."""

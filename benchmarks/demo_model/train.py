@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from data import IGNORED, KINDS, Batch, Batches, Kind
-from model import PATCH, Size, vision_angles
+from model import GUIDED, NAMED, PATCH, Size, vision_angles
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from trainee import Angles, Trainee, answer_loss, held_out, helper_loss
@@ -78,7 +78,8 @@ class Run:
         self.kinds = mixed(args.mix, args.transcripts)
         self.trainee = Trainee(Size())
         if args.source:
-            self.trainee.load_state_dict(torch.load(args.source)["average"])
+            found = torch.load(args.source)["average"]
+            self.trainee.load_state_dict(self.trainee.state_dict() | found)
         self.average = self.weights()
         self.optimisers = optimisers(self.trainee, args.rate)
         self.checkpoint = args.out / "last.pt"
@@ -151,8 +152,11 @@ class Run:
         helper, marks = helper_loss(named, batch)
         right = float((said == wanted).float().mean())
         self.log(batch, loss=float(loss.detach()) / len(wanted), right=right, marks=marks)
-        self.log(batch, astray=float(astray.detach()))
-        return loss / total + self.args.helper * helper + self.args.guide * astray
+        named_astray, read_astray, lost = (
+            float(part) for part in astray.detach()[[NAMED, GUIDED, -1]]
+        )
+        self.log(batch, named=named_astray, astray=read_astray, lost=lost)
+        return loss / total + self.args.helper * helper + self.args.guide * astray.sum()
 
     def log(self, batch: Batch, **values: float) -> None:
         """Add to the means that are printed next."""

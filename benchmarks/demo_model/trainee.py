@@ -4,11 +4,14 @@ from collections import defaultdict
 
 import torch
 from data import IGNORED, LABELS, SLOTS, Batch
-from model import START, DemoModel, Size, text_angles
+from model import GUIDED, NAMED, START, DemoModel, Size, text_angles
 from torch import Tensor, nn
 from torch.nn import functional
 
 Angles = tuple[Tensor, Tensor]
+
+GRID = 12
+"""At least as many rows and columns as any picture has cells."""
 
 
 class Trainee(nn.Module):
@@ -18,23 +21,32 @@ class Trainee(nn.Module):
         super().__init__()
         self.model = DemoModel(size)
         self.helper = nn.Linear(size.width, SLOTS * len(LABELS))
+        self.where = nn.ModuleList(nn.Linear(size.width, GRID) for _ in range(2))
 
     def name(self, cells: Tensor) -> Tensor:
         """Score what stands in each cell: [pictures, cells, SLOTS, labels]."""
         return self.helper(cells).unflatten(-1, (SLOTS, len(LABELS)))
 
     def forward(self, batch: Batch, angles: Angles) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits [pictures, S - shared, vocabulary], the helper's, the guided head's loss.
+        """Return logits [pictures, S - shared, vocabulary], the helper's, and the guides' loss.
 
         A matrix product of a new shape costs seconds on the CPU, so all shapes are fixed.
         """
         cells = self.model.see(batch.patches.to(torch.bfloat16), angles)
         cos, sin = text_angles(batch.positions, self.model.size)
         turned = cos.to(torch.bfloat16), sin.to(torch.bfloat16)
-        guide = batch.guide if bool((batch.guide >= 0).any()) else None
-        hidden, astray = self.model.read(cells, batch.tokens, turned, batch.mask(), guide)
+        guides = {NAMED: batch.named, GUIDED: batch.guide}
+        guides = {layer: guide for layer, guide in guides.items() if bool((guide >= 0).any())}
+        hidden, early, astray = self.model.read(cells, batch.tokens, turned, batch.mask(), guides)
         logits = self.model.logits(hidden[:, START + cells.shape[1] :])
-        return logits, self.name(cells), astray
+        lost = self.lost(early[:, START : START + cells.shape[1]], batch)
+        return logits, self.name(cells), torch.stack([*astray.values(), lost])
+
+    def lost(self, early: Tensor, batch: Batch) -> Tensor:
+        """Return how badly the first layer knows row and column of the cells."""
+        places = batch.positions[1:, :, START : START + early.shape[1]] - START
+        scores = torch.stack([head(early) for head in self.where]).float()
+        return functional.cross_entropy(scores.flatten(0, 2), places.flatten())
 
 
 def answer_loss(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
