@@ -1,1 +1,31 @@
 """Evaluate vision-language models on visual question answering with SGLang programs."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sgleval.dataset import Dataset
+    from sgleval.evaluate import Run, evaluate
+    from sgleval.sample import Image, Sample
+    from sgleval.task import Task
+    from sgleval.variants import grid
+
+__all__ = ["Dataset", "Image", "Run", "Sample", "Task", "evaluate", "grid"]
+
+_HOMES = {
+    "Dataset": "sgleval.dataset",
+    "Image": "sgleval.sample",
+    "Run": "sgleval.evaluate",
+    "Sample": "sgleval.sample",
+    "Task": "sgleval.task",
+    "evaluate": "sgleval.evaluate",
+    "grid": "sgleval.variants",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for, so that `sgleval --help` stays quick."""
+    import importlib
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sgleval' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

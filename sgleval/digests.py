@@ -1,7 +1,6 @@
 """SHA-256 digests of files, kept between runs so that a resume reads no image again."""
 
-from __future__ import annotations
-
+import contextlib
 import hashlib
 import os
 import sqlite3
@@ -20,32 +19,59 @@ def user_folder(kind: str) -> Path:
 
 @cache
 def _kept() -> sqlite3.Connection:
-    table = sqlite3.connect(
-        user_folder("cache") / "digests.sqlite", timeout=30, isolation_level=None, check_same_thread=False
-    )
-    table.execute("PRAGMA journal_mode=WAL")
-    table.execute("PRAGMA synchronous=OFF")  # a lost digest is only computed again
-    table.execute("CREATE TABLE IF NOT EXISTS digest (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
+    try:
+        return _table(str(user_folder("cache") / "digests.sqlite"))
+    except (OSError, sqlite3.Error):  # a home that cannot be written costs time, not the run
+        return _table(":memory:")
+
+
+def _table(path: str) -> sqlite3.Connection:
+    table = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    try:
+        table.execute("PRAGMA journal_mode=WAL")
+        table.execute("PRAGMA synchronous=OFF")  # a lost digest is only computed again
+        table.execute(
+            "CREATE TABLE IF NOT EXISTS digest (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)"
+        )
+    except sqlite3.Error:
+        table.close()
+        raise
     return table
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hex, from the cache while its size and time are unchanged."""
+    """Return the SHA-256 of a file in hex, from the cache while its size and time are unchanged.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+    """
     path = path.resolve()
     stat = path.stat()
     stamp = f"{stat.st_size} {stat.st_mtime_ns}"
-    row = _kept().execute("SELECT stamp, sha256 FROM digest WHERE path = ?", (str(path),)).fetchone()
-    if row is not None and row[0] == stamp:
-        return str(row[1])
+    kept = _recall(path)
+    if kept is not None and kept[0] == stamp:
+        return kept[1]
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    _kept().execute("INSERT OR REPLACE INTO digest VALUES (?, ?, ?)", (str(path), stamp, digest))
+    with contextlib.suppress(sqlite3.Error):  # a full disk or a lock: computed again next time
+        _kept().execute(
+            "INSERT OR REPLACE INTO digest VALUES (?, ?, ?)", (os.fsencode(path), stamp, digest)
+        )
     return digest
+
+
+def _recall(path: Path) -> tuple[str, str] | None:
+    with contextlib.suppress(sqlite3.Error):
+        question = "SELECT stamp, sha256 FROM digest WHERE path = ?"
+        row: tuple[str, str] | None = _kept().execute(question, (os.fsencode(path),)).fetchone()
+        return row
+    return None
 
 
 def folder_digest(folder: Path) -> str:
     """Return the SHA-256 over the names and contents of all files below a folder, in hex."""
     whole = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        whole.update(f"{path.relative_to(folder).as_posix()}\0{file_digest(path)}\n".encode())
+        name = os.fsencode(path.relative_to(folder).as_posix())
+        whole.update(name + b"\0" + file_digest(path).encode() + b"\n")
     return whole.hexdigest()

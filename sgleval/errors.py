@@ -1,7 +1,5 @@
 """The two ways a run ends that are not our bugs; everything else shows its traceback."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

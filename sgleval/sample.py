@@ -1,14 +1,12 @@
 """Sample and Image: one question about one or more images, before any model has seen it."""
 
-from __future__ import annotations
-
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sgleval.digests import file_digest
 
@@ -44,14 +42,14 @@ class Image:
         with self._open() as picture:
             return picture.size
 
-    def pil(self) -> PillowImage:
+    def pil(self) -> "PillowImage":
         """Return the decoded picture, rotated as its EXIF says, as a new Pillow image."""
         from PIL import ImageOps
 
         with self._open() as picture:
             return ImageOps.exif_transpose(picture)
 
-    def _open(self) -> PillowImage:
+    def _open(self) -> "PillowImage":
         import PIL.Image
 
         source = self.source
@@ -62,8 +60,9 @@ class Image:
 class Sample:
     """One question about one or more images.
 
-    Lists may be given where tuples are kept. `ValueError` names a field of the wrong shape; whether the
-    texts make sense (an empty question, no answers) is for the dataset's check, which knows the row.
+    Lists may be given where tuples are kept. `TypeError` names a field of the wrong shape; whether
+    the texts make sense (an empty question, no answers) is for the dataset's scan, which knows the
+    row.
     """
 
     id: str
@@ -74,16 +73,36 @@ class Sample:
     choices: Sequence[str] = ()
     """The options' texts, lettered A, B, C … in this order."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """What groups samples in tables, and what a program may take as a parameter."""
+    """What groups samples in tables, and what a program may take as a parameter.
+
+    Values are kept as `str`, booleans as "true" and "false"; None is an absent tag.
+    """
 
     def __post_init__(self) -> None:
-        for name, of in (("images", Image), ("answers", str), ("choices", str)):
-            value = getattr(self, name)
-            if isinstance(value, (str, bytes)) or not all(isinstance(item, of) for item in value):
-                raise ValueError(f"{name} is {value!r:.80}; give a list of {of.__name__}")
-            object.__setattr__(self, name, tuple(value))
         for name in ("id", "question"):
             if not isinstance(getattr(self, name), str):
-                raise ValueError(f"{name} is {getattr(self, name)!r:.80}; give a str")
-        tags = {str(tag): str(value) for tag, value in self.tags.items() if value is not None}
+                raise TypeError(f"{name} is {getattr(self, name)!r:.80}; give a str")
+        object.__setattr__(self, "images", _tuple("images", self.images, Image))
+        object.__setattr__(self, "answers", _tuple("answers", self.answers, str))
+        object.__setattr__(self, "choices", _tuple("choices", self.choices, str))
+        if not isinstance(self.tags, Mapping):
+            raise TypeError(f"tags is {self.tags!r:.80}; give a dict")
+        tags = {str(tag): plain(value) for tag, value in self.tags.items() if value is not None}
         object.__setattr__(self, "tags", tags)
+
+
+def plain(value: Any) -> str:
+    """Return a scalar as text, as JSON writes booleans.
+
+    >>> plain(True), plain(3)
+    ('true', '3')
+    """
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _tuple(name: str, value: Any, of: type) -> tuple[Any, ...]:
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        kept = tuple(value)
+        if all(isinstance(item, of) for item in kept):
+            return kept
+    raise TypeError(f"{name} is {value!r:.80}; give a list of {of.__name__}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -38,17 +38,29 @@ class Metric:
     """For structured answers: the share of each field beside that of the whole."""
 
     def __call__(
-        self, prediction: str | None, answers: Sequence[str], *choices: Sequence[str]
+        self,
+        prediction: str | None,
+        answers: Sequence[str],
+        choices: Mapping[str, str] | None = None,
     ) -> Ratio:
-        """Score one answer against the accepted answers; a bare string of answers is refused."""
+        """Score one answer against the accepted answers; `choices` maps letter to option's text.
+
+        Raises:
+            TypeError: the answers are one bare string, which would be taken letter by letter.
+            ValueError: there is no accepted answer.
+        """
         if isinstance(answers, str):
             raise TypeError(f"answers is the bare string {answers!r}; give a sequence of strings")
-        return Ratio(*self.function(prediction, answers, *choices))
+        if not answers:
+            raise ValueError(f"{self.name}: answers is empty; give at least one accepted answer")
+        given = {} if choices is None else {"choices": choices}
+        numerator, denominator = self.function(prediction, answers, **given)
+        return Ratio(float(numerator), float(denominator))
 
     @property
     def wants_choices(self) -> bool:
-        """Whether the function takes the options as a third parameter."""
-        return len(inspect.signature(self.function).parameters) > 2  # noqa: PLR2004  (prediction, answers)
+        """Whether the function takes the options as its parameter `choices`."""
+        return "choices" in inspect.signature(self.function).parameters
 
 
 def metric(
@@ -62,7 +74,7 @@ def metric(
 
     >>> @metric(better="higher", source="by definition")
     ... def starts_alike(prediction, answers):
-    ...     return Ratio(float(prediction is not None and prediction[:1] in [a[:1] for a in answers]))
+    ...     return Ratio(prediction is not None and prediction[0] in [a[0] for a in answers])
     >>> starts_alike("cat", ["cow"])
     Ratio(numerator=1.0, denominator=1.0)
     """

@@ -1,0 +1,180 @@
+"""The whole path in one screen: plan, ask what is missing, score, keep."""
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from sgleval import manifest
+from sgleval.ask import Nobody, Sent, Watch, ask
+from sgleval.errors import UserError
+from sgleval.metrics import Metric, find_metric
+from sgleval.plan import Plan, make_plan
+from sgleval.runtime.connect import find_model
+from sgleval.runtime.ledger import TOKENS
+from sgleval.runtime.model import Model
+from sgleval.score import score, summarize
+from sgleval.store import Journal
+from sgleval.tables import prediction, predictions_frame, samples_frame
+from sgleval.task import Task, load_task
+
+
+@dataclass(frozen=True)
+class Run:
+    """One task on one model: its tables, and the folder that holds them."""
+
+    folder: Path
+    samples: pl.DataFrame
+    predictions: pl.DataFrame
+    scores: pl.DataFrame
+    summary: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """Show the table, as a notebook or a prompt does."""
+        from sgleval.report.terminal import as_text
+
+        return as_text(self.summary)
+
+
+def evaluate(  # noqa: PLR0913  (what a notebook may say of a run, by keyword)
+    task: Task | str | Path,
+    model: Model | str = "demo",
+    *,
+    limit: int | str | None = None,
+    data: str | Path | None = None,
+    variants: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    concurrency: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    fresh: bool = False,
+    watch: Watch | None = None,
+) -> Run:
+    """Run a task on a model and return its tables; what was answered before is not asked again.
+
+    Raises:
+        UserError: the user's mistake, found before anything is sent.
+        RunError: the run could not finish; what was answered is kept.
+    """
+    task = chosen(task, data, variants, metrics)
+    model = find_model(model) if isinstance(model, str) else model
+    watch = watch or Nobody()
+    began = time.monotonic()
+    plan = make_plan(task, model, limit, seed)
+    folder = Path(out) if out else default_folder(task, model, plan.identity)
+    with opened_journal(folder, plan, fresh=fresh) as journal:
+        facts = manifest.begun(plan)
+        manifest.write(folder / "run.json", facts)
+        sent = ask(plan, journal, concurrency or model.concurrency, watch)
+        run = _tables(folder, plan, journal, sent, time.monotonic() - began)
+        manifest.write(folder / "run.json", facts | manifest.ended(run.summary))
+    return run
+
+
+def chosen(
+    task: Task | str | Path,
+    data: str | Path | None,
+    variants: Sequence[str],
+    metrics: Sequence[str],
+) -> Task:
+    """Return a task, loaded if a path is given, on the data, variants and metrics wanted."""
+    task = load_task(Path(task)) if isinstance(task, (str, Path)) else task
+    task = task.with_variants(variants)
+    task = task.with_metrics(metrics) if metrics else task
+    return task.with_data(Path(data)) if data else task
+
+
+def default_folder(task: Task, model: Model, identity: str) -> Path:
+    """Return `runs/<task>/<model>-<id>` below the working folder."""
+    name = re.sub(r"[^\w.-]+", "_", model.name)
+    return Path("runs") / task.name / f"{name}-{identity[:8]}"
+
+
+@contextlib.contextmanager
+def opened_journal(folder: Path, plan: Plan, *, fresh: bool) -> Iterator[Journal]:
+    """Open a run folder's journal for a plan.
+
+    Raises:
+        UserError: the folder holds answers of another identity, or is in use.
+    """
+    held = manifest.read(folder / "run.json")
+    if held and held["identity"] != plan.identity and not fresh:
+        changed = ", ".join(manifest.differences(held, plan)) or "its identity"
+        raise UserError(f"{folder}: holds another run ({changed}); give another --out, or --fresh")
+    with Journal(folder / "journal.jsonl") as journal:
+        if fresh:
+            journal.clear()
+        yield journal
+
+
+def _tables(folder: Path, plan: Plan, journal: Journal, sent: Sent, seconds: float) -> Run:
+    """Make the tables of the last command out of the journal, and write them."""
+    task = plan.task
+    samples = samples_frame(plan.samples(), plan.scan.tags)
+    predictions = predictions_frame(
+        prediction(request.sample, request.variant, entry, task.answer, task.extract)
+        for request in plan.requests()
+        if (entry := journal.read(request.key)) is not None
+    )
+    samples.write_parquet(folder / "samples.parquet")
+    predictions.write_parquet(folder / "predictions.parquet")
+    head = {"task": task.name, "model": plan.model.name, "note": plan.model.note}
+    return scored(folder, samples, predictions, task.measures, head, sent.summary(seconds))
+
+
+def scored(
+    folder: Path,
+    samples: pl.DataFrame,
+    predictions: pl.DataFrame,
+    metrics: Sequence[Metric],
+    head: dict[str, Any],
+    tail: dict[str, Any],
+) -> Run:
+    """Score predictions, write `scores.parquet` and `summary.json`, and return the run."""
+    scores = score(samples, predictions, metrics)
+    failed = predictions["error"].is_not_null().sum()
+    complete = samples.height * predictions["variant"].n_unique() == predictions.height
+    counts = {"complete": complete, "n": samples.height, "failed": failed}
+    summary = head | counts | summarize(samples, predictions, scores, metrics)
+    summary |= {
+        "cost": cost(predictions) | tail["cost"],
+        "reuse": tail["reuse"],
+        "cache_check": None,
+    }
+    scores.write_parquet(folder / "scores.parquet")
+    manifest.write(folder / "summary.json", summary)
+    return Run(folder, samples, predictions, scores, summary)
+
+
+def cost(predictions: pl.DataFrame) -> dict[str, int | None]:
+    """Return the requests and tokens behind a table; null where an answered row does not say."""
+    answered = predictions.filter(pl.col("error").is_null())
+    sums: dict[str, int | None] = {"requests": int(predictions["requests"].sum())}
+    for kind in TOKENS:
+        known = answered.height > 0 and answered[kind].null_count() == 0
+        sums[kind] = int(answered[kind].sum()) if known else None
+    return sums
+
+
+def rescore(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Score a stored run again by its own or by other metrics, and return the new summary.
+
+    Raises:
+        UserError: the folder holds no run, or a metric is not known by name.
+    """
+    held, facts = manifest.read(folder / "summary.json"), manifest.read(folder / "run.json")
+    if held is None or facts is None:
+        raise UserError(
+            f"{folder}: no finished run here; give the folder that `sgleval run` printed"
+        )
+    metrics = [find_metric(name) for name in names or facts["metrics"]]
+    samples = pl.read_parquet(folder / "samples.parquet")
+    predictions = pl.read_parquet(folder / "predictions.parquet")
+    head = {name: held[name] for name in ("task", "model", "note")}
+    tail = {"cost": held["cost"] | {"sent": 0}, "reuse": None}
+    return scored(folder, samples, predictions, metrics, head, tail).summary

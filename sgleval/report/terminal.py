@@ -1,0 +1,146 @@
+"""What a run shows in the terminal: a progress bar while it goes, a table when it is done."""
+
+import io
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from sgleval.metrics.metric import Ratio
+
+Summary = Mapping[str, Any]
+Row = Mapping[str, Any]
+MOST_GROUPS = 20  # rows of one tag's table; summary.json has them all
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Print a run's tables: the scores, each tag's groups, the fields of structured answers."""
+    for part in _parts(summary):
+        console.print(part)
+
+
+def as_text(summary: Summary, width: int = 100) -> str:
+    """Return the tables as plain text."""
+    page = io.StringIO()
+    show(summary, Console(file=page, width=width, no_color=True))
+    return page.getvalue().rstrip()
+
+
+def _parts(summary: Summary) -> list[RenderableType]:
+    results = summary["results"]
+    several = len({row["variant"] for row in results}) > 1
+    head = f"{summary['task']} · {summary['model']} · {summary['n']} samples"
+    parts: list[RenderableType] = [_table(head, results, "metric", several=several)]
+    headline = results[0]["metric"] if results else None
+    for tag in dict.fromkeys(row["tag"] for row in summary["groups"]):
+        rows = [r for r in summary["groups"] if r["tag"] == tag and r["metric"] == headline]
+        shown = [row | {"name": row["group"]} for row in rows[:MOST_GROUPS]]
+        parts.append(_table(f"{headline} by {tag}", shown, "name", several=several))
+        if len(rows) > MOST_GROUPS:
+            parts.append(f"… and {len(rows) - MOST_GROUPS} more in summary.json")
+    if fields := summary.get("parts"):
+        parts.append(_table(f"{fields[0]['metric']} by field", fields, "part", several=several))
+    parts.append(_cost(summary))
+    if summary.get("note"):
+        parts.append(f"[yellow]{summary['note']}[/yellow]")
+    return parts
+
+
+def _table(title: str, rows: Sequence[Row], name: str, *, several: bool) -> Table:
+    """Return one table; columns that no row fills are left out."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    counts = [c for c in ("failed", "unparsed", "truncated") if any(c in row for row in rows)]
+    for column in [*(["variant"] if several else []), "" if name == "name" else name]:
+        table.add_column(column)
+    for column in ("value", "95 % interval", "n", *counts):
+        table.add_column(column, justify="right")
+    for row in rows:
+        low, high = row["low"], row["high"]
+        between = "" if low is None else f"{low:.3f} to {high:.3f}" if high is not None else ""
+        table.add_row(
+            *([row["variant"]] if several else []),
+            str(row[name]),
+            "-" if row["value"] is None else f"{row['value']:.3f}",
+            between,
+            str(row["n"]),
+            *(str(row.get(count, "")) for count in counts),
+        )
+    return table
+
+
+def _cost(summary: Summary) -> str:
+    cost, reuse = summary["cost"], summary["reuse"]
+    words = [f"{cost['sent']} requests sent, {cost['requests']} behind the table"]
+    if cost["prompt_tokens"] is not None:
+        words.append(
+            f"{cost['prompt_tokens']:,} prompt tokens ({cost['image_tokens'] or 0:,} of images)"
+        )
+    if reuse is not None:
+        words.append(f"prefix reuse {reuse['measured']:.2f}")
+    return " · ".join([*words, f"{cost['seconds']:.1f} s"])
+
+
+class Bar:
+    """A progress bar: live score, requests/s, prefix reuse, failures, time left."""
+
+    def __init__(self, task: str, metric: str, console: Console) -> None:
+        self.metric = metric
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn(task),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+        )
+        self.bar = self.progress.add_task("", total=None, state="reading the data")
+        self.numerator = self.denominator = 0.0
+        self.prompt = self.cached = self.requests = self.failed = 0
+        self.began = 0.0
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def tell(self, text: str) -> None:
+        """Show what is going on; without a terminal, a line of it now and then."""
+        self.progress.update(self.bar, state=text)
+
+    def begin(self, total: int, kept: int) -> None:
+        """Show how many answers are needed and how many were kept from before."""
+        state = "all kept from before" if kept == total else "connecting"
+        self.progress.update(self.bar, total=total, completed=kept, state=state)
+
+    def answered(self, row: Row, ratio: Ratio) -> None:
+        """Count one finished prediction."""
+        self.began = self.began or time.monotonic() - (row["seconds"] or 0.0)
+        self.numerator += ratio.numerator
+        self.denominator += ratio.denominator
+        self.requests += row["requests"] or 0
+        self.prompt += row.get("prompt_tokens") or 0
+        self.cached += row.get("cached_tokens") or 0
+        self.failed += row["error"] is not None
+        self.progress.update(self.bar, advance=1, state=self._state())
+
+    def _state(self) -> str:
+        score = self.numerator / self.denominator if self.denominator else 0.0
+        rate = self.requests / max(time.monotonic() - self.began, 1e-3)
+        words = [f"{self.metric} {score:.3f}", f"{rate:.1f} requests/s"]
+        if self.prompt:
+            words.append(f"reuse {self.cached / self.prompt:.2f}")
+        return " · ".join([*words, f"{self.failed} failed"])

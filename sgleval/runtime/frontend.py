@@ -1,0 +1,83 @@
+"""SGLang's frontend, imported without torch: in one second instead of twelve.
+
+`import sglang` loads torch, triton and transformers, of which the frontend needs nothing (the
+server is a process of its own). Two things pull them in: `sglang.srt.utils` and `apply_all()` of
+`hf_transformers_patches`. Both are hidden while the package is imported; whoever later asks for a
+real name of `sglang.srt.utils` gets the real module. SGLang 0.5.23.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+UTILS = "sglang.srt.utils"
+
+
+def import_light() -> bool:
+    """Import sglang without torch where that fits; say whether it did.
+
+    It does not fit where sglang or torch is loaded already, or where another release is laid out
+    otherwise: then the plain import is taken.
+    """
+    if "sglang" in sys.modules or "torch" in sys.modules:
+        return False
+    spec = importlib.util.find_spec("sglang")
+    home = Path(next(iter(spec.submodule_search_locations or ()))) if spec else None
+    if home is None or not (home / "srt" / "utils" / "hf_transformers_patches.py").is_file():
+        return False
+    lazy = _lazy_utils(home / "srt" / "utils" / "__init__.py")
+    sys.modules[UTILS] = lazy
+    sys.modules["transformers"] = cast("ModuleType", None)  # apply_all() takes it for not installed
+    try:
+        import sglang
+    finally:
+        del sys.modules["transformers"]
+    sglang.srt.utils = lazy  # as the import system would have set it
+    return True
+
+
+def _lazy_utils(path: Path) -> ModuleType:
+    """Return `sglang.srt.utils` with its paths set and its code not yet run."""
+    spec = importlib.util.spec_from_file_location(UTILS, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be imported")
+    lazy, loader = importlib.util.module_from_spec(spec), spec.loader
+
+    def load(name: str) -> Any:
+        if name.startswith("__") or "__getattr__" not in vars(lazy):
+            raise AttributeError(f"module {UTILS!r} has no attribute {name!r}")
+        del lazy.__getattr__
+        from sglang.srt.utils import hf_transformers_patches
+
+        hf_transformers_patches._applied = False  # it ran without transformers
+        hf_transformers_patches.apply_all()
+        loader.exec_module(lazy)
+        return getattr(lazy, name)
+
+    lazy.__getattr__ = load  # type: ignore[method-assign]
+    return lazy
+
+
+LIGHT = import_light()
+
+from sglang.lang.backend.base_backend import BaseBackend  # noqa: E402  (after the light import)
+from sglang.lang.backend.runtime_endpoint import RuntimeEndpoint  # noqa: E402
+from sglang.lang.chat_template import (  # noqa: E402
+    ChatTemplate,
+    ChatTemplateStyle,
+    chat_template_registry,
+)
+from sglang.lang.ir import SglFunction  # noqa: E402
+
+__all__ = [
+    "LIGHT",
+    "BaseBackend",
+    "ChatTemplate",
+    "ChatTemplateStyle",
+    "RuntimeEndpoint",
+    "SglFunction",
+    "chat_template_registry",
+    "import_light",
+]

@@ -1,0 +1,76 @@
+"""A model: its identity now, its backend when it is needed."""
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sgleval.errors import RunError
+from sgleval.runtime.client import Client
+from sgleval.runtime.server import healthy
+from sgleval.runtime.sglang import SglangBackend
+from sgleval.runtime.template import Template
+
+Tell = Callable[[str], None]
+AWAY_SECONDS = 120.0  # how long a server that is not ours may be away
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is known and, until `open` is called, not asked anything."""
+
+    name: str
+    identity: str
+    """The same tomorrow: weights, flags that change answers, chat template; no port, no path."""
+    template: Template
+    facts: dict[str, Any]
+    """What the manifest says of it."""
+    open: Callable[[int, Tell], contextlib.AbstractContextManager[Any]]
+    """(connections, tell) → a context with the backend; it starts a server where there is none."""
+    concurrency: int
+    """How many programs it is given at once unless the user says otherwise."""
+    constrained: bool = True
+    """Whether decoding obeys constraints; a user's own `predict` does not see them."""
+    examine: Callable[..., None] = lambda *_: None
+    """Called with what is special about the task; raises `UserError` for what it cannot do."""
+    note: str | None = None
+    """What a reader of the table must know."""
+
+
+@contextlib.contextmanager
+def kept_open(model: Model) -> Iterator[Model]:
+    """Give the model with one backend for the whole block, opened when it is first needed."""
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def backend(connections: int, tell: Tell) -> Any:
+            return stack.enter_context(model.open(connections, tell))
+
+        yield replace(model, open=lambda n, tell: contextlib.nullcontext(backend(n, tell)))
+
+
+@contextlib.contextmanager
+def speaking(
+    url: str, template: Template, connections: int, recover: Callable[[], None]
+) -> Iterator[SglangBackend]:
+    """Give a backend for a server that is up; afterwards no thread goes on trying to reach it."""
+    client = Client(url, connections, recover=recover)
+    try:
+        yield SglangBackend(client, template)
+    finally:
+        client.closed.set()
+
+
+def wait_for(url: str) -> None:
+    """Wait until a server that is not ours is back.
+
+    Raises:
+        RunError: it stayed away.
+    """
+    end = time.monotonic() + AWAY_SECONDS
+    while not healthy(url):
+        if time.monotonic() > end:
+            raise RunError(f"{url} is gone for {AWAY_SECONDS:.0f} s; what was answered is kept")
+        time.sleep(1)

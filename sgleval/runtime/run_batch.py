@@ -1,0 +1,111 @@
+"""SGLang's `run_batch` with its meaning kept and its body replaced.
+
+The stock one can hang for ever after a failed call, loses a whole batch to one bad item, has no
+time-outs and keeps every image in memory. Here the same programs run, each with
+`run(..., use_thread=False)`, in a bounded sliding window: the next one starts when one ends.
+"""
+
+import datetime as dt
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from sgleval.errors import RunError, UserError
+from sgleval.runtime.ledger import Ledger
+from sgleval.sample import Image, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One run of a program: its arguments, and the sample they came from where there is one."""
+
+    arguments: Mapping[str, Any]
+    """An `Image`, or a sequence of them, becomes its bytes when its turn comes."""
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one call: the program's variables, or the error that ended it."""
+
+    variables: dict[str, str]
+    meta: dict[str, dict[str, Any]]
+    """SGLang's `meta_info` of each variable."""
+    error: str | None
+    seconds: float
+    started_at: dt.datetime
+    requests: int | None = None
+    tokens: dict[str, int | None] = field(default_factory=dict)
+
+
+def run_batch(
+    program: Any, calls: Iterable[Call], backend: Any, *, concurrency: int, **sampling: Any
+) -> Iterator[tuple[int, Outcome]]:
+    """Run a program once per call; yield (the call's position, its outcome) as each one finishes.
+
+    At most `concurrency` programs are open and `calls` is read no further than that, so memory
+    holds the images of the window. A call that fails is an outcome with an error and touches no
+    other one.
+
+    Raises:
+        RunError: the server is gone for good; what was yielded stays true.
+        UserError: the program asks for what the model's template does not have.
+    """
+    numbered = enumerate(calls)
+    live: dict[Future[Outcome], int] = {}
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="program")
+    try:
+        while True:
+            while len(live) < concurrency and (item := next(numbered, None)) is not None:
+                position, call = item
+                live[pool.submit(run_once, program, call, backend, sampling)] = position
+            if not live:
+                break
+            for done in wait(live, return_when=FIRST_COMPLETED).done:
+                yield live.pop(done), done.result()
+    finally:
+        pool.shutdown(wait=not live, cancel_futures=True)  # on the way out, nobody is waited for
+
+
+def run_once(program: Any, call: Call, backend: Any, sampling: Mapping[str, Any]) -> Outcome:
+    """Run one program inline; every failure but the run's own end is its own."""
+    began, started_at = time.monotonic(), dt.datetime.now(dt.UTC)
+    view = getattr(
+        backend, "opened", None
+    )  # a user's own SGLang backend has neither view nor ledger
+    opened = view(call.sample) if view else backend
+    ledger: Ledger = getattr(opened, "ledger", Ledger())
+    variables, meta, error = {}, {}, None
+    try:
+        arguments = {name: _loaded(value) for name, value in call.arguments.items()}
+        state = program.run(**arguments, backend=opened, use_thread=False, **sampling)
+        executor = state.stream_executor
+        variables, meta = dict(executor.variables), dict(executor.meta_info)
+    except (RunError, UserError):
+        raise
+    except Exception as problem:  # noqa: BLE001  (a program is the user's code: one row fails, not the run)
+        error = f"{type(problem).__name__}: {problem}"
+    if ledger.errors:  # inside forks; what followed from them is not the cause
+        cause = ledger.errors[0]
+        if isinstance(cause, RunError):
+            raise cause
+        variables, meta, error = {}, {}, f"{type(cause).__name__}: {cause}"
+    return Outcome(
+        variables={name: value for name, value in variables.items() if isinstance(value, str)},
+        meta=meta,
+        error=error,
+        seconds=time.monotonic() - began,
+        started_at=started_at,
+        requests=ledger.requests,
+        tokens=dict(ledger.tokens),
+    )
+
+
+def _loaded(value: Any) -> Any:
+    if isinstance(value, Image):
+        return value.bytes
+    if isinstance(value, (tuple, list)) and any(isinstance(item, Image) for item in value):
+        return [_loaded(item) for item in value]
+    return value

@@ -1,0 +1,152 @@
+"""The run folder: the journal that survives a crash, and the tables made from it."""
+
+import contextlib
+import fcntl
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from sgleval.answers.probabilities import FORBIDDEN
+from sgleval.errors import RunError, UserError
+from sgleval.runtime.ledger import TOKENS
+from sgleval.runtime.run_batch import Outcome
+
+Entry = dict[str, Any]
+KEY = slice(len('{"key": "'), len('{"key": "') + 32)
+META = (
+    *("finish_reason", *TOKENS),
+    *("output_token_logprobs", "output_top_logprobs"),
+    *("e2e_latency", "queue_time", "first_token_latency"),
+)
+OK = b'"ok": true'
+
+
+@dataclass
+class Journal:
+    """One line of JSON per finished sample, appended and flushed as it finishes; the last counts.
+
+    In memory stand only each answer's key and place. A torn last line is cut off when it is opened.
+    """
+
+    path: Path
+    answered: dict[bytes, int] = field(default_factory=dict, init=False)
+    """Where the line of each answered key begins."""
+    failed: dict[bytes, int] = field(default_factory=dict, init=False)
+
+    def __enter__(self) -> Self:
+        folder = self.path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # No buffer: after a refused write it would hold half a line and write it on closing.
+            self._file = self.path.open("ab", buffering=0)
+        except OSError as error:
+            raise UserError(f"{folder}: {error.strerror}; give another --out") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise UserError(
+                f"{folder}: another sgleval writes here; wait or give another --out"
+            ) from error
+        self._lines = self.path.open("rb")
+        self._index()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
+        self._file.close()
+
+    def _index(self) -> None:
+        offset = 0
+        for line in self._lines:
+            if not line.endswith(b"\n"):  # torn: the process died while it wrote
+                self._cut(offset)
+                break
+            with contextlib.suppress(ValueError):  # no line of ours: what it held is asked again
+                self._place(line, offset)
+            offset += len(line)
+        self._end = offset
+
+    def _place(self, line: bytes, offset: int) -> None:
+        key = bytes.fromhex(line[KEY].decode())
+        here, there = self.answered, self.failed
+        if OK not in line[:64]:
+            here, there = there, here
+        here[key] = offset
+        there.pop(key, None)
+
+    def __contains__(self, key: str) -> bool:
+        """Say whether a key is answered; a failed one is asked again."""
+        return bytes.fromhex(key) in self.answered
+
+    def clear(self) -> None:
+        """Start over."""
+        self._cut(0)
+        self._end = 0
+        self.answered.clear()
+        self.failed.clear()
+
+    def append(self, key: str, variant: str, sample_id: str, outcome: Outcome) -> Entry:
+        """Keep one finished sample and return what was kept.
+
+        Raises:
+            RunError: the disk refuses; what was kept before stays whole.
+        """
+        entry: Entry = {
+            "key": key,
+            "ok": outcome.error is None,
+            "sample_id": sample_id,
+            "variant": variant,
+            "perturbation": "none",
+            "error": outcome.error,
+            "variables": outcome.variables,
+            "meta": {name: _slim(meta) for name, meta in outcome.meta.items()},
+            "requests": outcome.requests,
+            "tokens": outcome.tokens,
+            "seconds": round(outcome.seconds, 6),
+            "started_at": outcome.started_at.isoformat(),
+        }
+        line = json.dumps(entry).encode() + b"\n"
+        try:
+            self._write(line)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._cut(self._end)  # half a line must not swallow the next one
+            raise RunError(
+                f"{self.path}: {error.strerror}; make room and run the command again"
+            ) from error
+        self._place(line, self._end)
+        self._end += len(line)
+        return entry
+
+    def _cut(self, end: int) -> None:
+        self._file.truncate(end)
+        self._lines.seek(0, io.SEEK_END)  # the one seek that forgets what was read ahead
+
+    def _write(self, line: bytes) -> None:
+        while line:  # a disk that fills up takes a part first and refuses the rest
+            line = line[self._file.write(line) :]
+
+    def read(self, key: str) -> Entry | None:
+        """Return what was kept under a key, answered or failed, or None."""
+        place = bytes.fromhex(key)
+        offset = self.answered.get(place, self.failed.get(place))
+        if offset is None:
+            return None
+        self._lines.seek(offset)
+        return dict(json.loads(self._lines.readline()))
+
+
+def _slim(meta: Mapping[str, Any]) -> Entry:
+    """Return what tables are made of out of SGLang's `meta_info`.
+
+    Tokens that a constraint forbade (-3.4e38) are left out of the top lists.
+    """
+    kept = {name: meta[name] for name in META if meta.get(name) is not None}
+    if tops := kept.get("output_top_logprobs"):
+        allowed = [[token for token in top or () if token[0] > FORBIDDEN] for top in tops]
+        kept["output_top_logprobs"] = allowed
+    return kept

@@ -1,0 +1,109 @@
+"""From journal to tables: the rows of `samples.parquet` and `predictions.parquet`."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import polars as pl
+
+from sgleval.answers import UNPARSED, Answer, confidence, option_probabilities
+from sgleval.sample import Sample
+from sgleval.task import Extract
+
+_COLUMNS: dict[str, Any] = {
+    "variant": pl.String,
+    "perturbation": pl.String,
+    "sample_id": pl.String,
+    "answer": pl.String,
+    "text": pl.String,
+    "rule": pl.String,
+    "error": pl.String,
+    "finish_reason": pl.String,
+    "confidence": pl.Float64,
+    "probabilities": pl.List(pl.Struct({"option": pl.String, "p": pl.Float64})),
+    "prompt_tokens": pl.UInt32,
+    "cached_tokens": pl.UInt32,
+    "image_tokens": pl.UInt32,
+    "completion_tokens": pl.UInt32,
+    "requests": pl.UInt16,
+    "seconds": pl.Float64,
+    "started_at": pl.Datetime("us", "UTC"),
+}
+PREDICTIONS = pl.Schema(_COLUMNS)
+"""The columns of `predictions.parquet`."""
+
+Row = dict[str, Any]
+
+
+def samples_frame(samples: Iterable[Sample], tags: Iterable[str]) -> pl.DataFrame:
+    """Return the table of samples; `tags` become the fields of the struct column, in this order."""
+    fields: dict[str, pl.DataType] = dict.fromkeys(tags, pl.String()) or {"_": pl.String()}
+    schema: dict[str, Any] = {
+        "sample_id": pl.String,
+        "image_ids": pl.List(pl.String),
+        "question": pl.String,
+        "answers": pl.List(pl.String),
+        "choices": pl.List(pl.String),
+        "tags": pl.Struct(fields),  # polars cannot write a struct without fields, hence `_`
+    }
+    rows = [
+        {
+            "sample_id": sample.id,
+            "image_ids": [image.digest[:16] for image in sample.images],
+            "question": sample.question,
+            "answers": list(sample.answers),
+            "choices": list(sample.choices),
+            "tags": {tag: sample.tags.get(tag) for tag in fields},
+        }
+        for sample in samples
+    ]
+    return pl.DataFrame(rows, schema=schema)
+
+
+def predictions_frame(rows: Iterable[Row]) -> pl.DataFrame:
+    """Return the table of predictions."""
+    return pl.DataFrame(list(rows), schema=PREDICTIONS)
+
+
+def prediction(
+    sample: Sample,
+    variant: str,
+    entry: Mapping[str, Any],
+    answer: Answer,
+    extract: Extract | None = None,
+) -> Row:
+    """Return one row of predictions out of what the journal kept of an answer."""
+    row: Row = {
+        "variant": variant,
+        "perturbation": entry["perturbation"],
+        "sample_id": sample.id,
+        "error": entry["error"],
+        "requests": entry["requests"],
+        "seconds": entry["seconds"],
+        "started_at": dt.datetime.fromisoformat(entry["started_at"]),
+        **entry["tokens"],
+    }
+    if entry["error"] is not None:
+        return row
+    try:
+        text = extract(entry["variables"]) if extract else entry["variables"]["answer"]
+    except Exception as error:  # noqa: BLE001  (`extract` is the user's; the answer is paid for)
+        return row | {
+            "error": f"{'extract' if extract else 'answer'}: {type(error).__name__}: {error}"
+        }
+    return row | {"text": text} | _read(sample, text, entry["meta"].get("answer") or {}, answer)
+
+
+def _read(sample: Sample, text: str, meta: Mapping[str, Any], answer: Answer) -> Row:
+    """Parse an answer's text and say how sure the model was of it."""
+    parsed = answer.parse(text, sample.choices)
+    options = answer.options(sample.choices)
+    probabilities = option_probabilities(meta, options)
+    return {
+        "answer": parsed.answer,
+        "rule": UNPARSED.rule if parsed.answer is None else parsed.rule,
+        "finish_reason": (meta.get("finish_reason") or {}).get("type"),
+        "confidence": confidence(meta, options, probabilities, parsed.answer),
+        "probabilities": probabilities
+        and [{"option": option, "p": p} for option, p in probabilities.items()],
+    }
