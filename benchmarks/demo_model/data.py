@@ -3,7 +3,7 @@
 import random
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,6 +35,30 @@ LABELS = [
 LABEL = {label: number for number, label in enumerate(LABELS)}
 IGNORED = -100
 FILLERS = {"tokens": 0, "branch": -1, "targets": IGNORED, "guide": -1, "named": -1}
+PLAIN = "<|im_start|>user\n"
+SYSTEMS = (
+    "",
+    "You are a helpful assistant.",
+    "You read scanned receipts.",
+    "You read receipts.",
+    "You look at shapes.",
+    "Answer the question.",
+    "Answer with one word.",
+    "You answer questions about pictures.",
+)
+OPENINGS = ("", "", "", "Look at the picture.\n", "Answer the question.\n", "Picture: ")
+ENDINGS = (
+    "\nAnswer with the text only.",
+    "\nAnswer with one word.",
+    "\nAnswer the question using a single word or phrase.",
+    "\nAnswer briefly.",
+    " Answer:",
+    "\n",
+    " ",
+    " please",
+)
+"""What tasks put around a question; most training questions stand bare, as in `programs/`."""
+
 Draw = Callable[[random.Random], Page]
 
 
@@ -69,11 +93,14 @@ class Words:
 
     def __init__(self) -> None:
         self.tokenizer = build()
-        self.prefix = self("<|im_start|>user\n<|vision_start|>")
         self.seen = self("<|vision_end|>")
         self.turn = self("<|im_end|>\n<|im_start|>assistant\n")
         self.end = self("<|im_end|>")
         self.image = self("<|image_pad|>")
+
+    def prefix(self, before: str) -> list[int]:
+        """Return what stands before the picture; all but a plain opening begins with a system."""
+        return self(f"{before}<|vision_start|>")
 
     @lru_cache(maxsize=100_000)  # noqa: B019 one instance lives as long as the process
     def __call__(self, text: str) -> list[int]:
@@ -96,6 +123,8 @@ class Batch:
     """[pictures, S]: 0 is shared, -1 is padding"""
     targets: Tensor
     """[pictures, S]: the token that comes next where it is part of an answer"""
+    start: int
+    """Where the picture begins"""
     guide: Tensor
     """[pictures, S]: where the next token is printed, as a place in the sequence, or -1"""
     named: Tensor
@@ -147,7 +176,7 @@ def looked_at(page: Page, kind: Kind, question: Question) -> list[int]:
         [START + cell_at(next(marks), kind) if char != " " else -1 for char in line]
         for line in page.text.splitlines()
     ]
-    if question.text == READ_ALL:
+    if question.tags.get("type") == "text":
         return [place for line in lines for place in (*line, -1)][:-1]
     unknown = [-1] * len(question.answer)
     if question.tags.get("skill") != "reading":
@@ -187,11 +216,12 @@ def pointed(words: Words, question: str, places: dict[str, int]) -> list[int]:
 
 
 def sequence(
-    words: Words, kind: Kind, page: Page, start: int
+    words: Words, kind: Kind, page: Page, before: str
 ) -> tuple[dict[str, list[int]], list[Question]]:
     """Lay questions out behind a picture until the room is full; padding follows."""
-    prefix = words.prefix + words.image * kind.cells + words.seen
-    size = len(prefix) + kind.room
+    prefix = words.prefix(before) + words.image * kind.cells + words.seen
+    size = START + kind.cells + 1 + kind.room
+    start, shift = prefix_positions(words, kind, before)[1], len(words.prefix(before)) - START
     laid = {"tokens": prefix, "branch": [0] * len(prefix), "targets": [IGNORED] * len(prefix)}
     laid["after"], laid["guide"], laid["named"] = [], [-1] * len(prefix), [-1] * len(prefix)
     used, places_of = [], things(page, kind)
@@ -206,9 +236,11 @@ def sequence(
         laid["branch"] += [len(used)] * (len(ask) + len(answer))
         laid["targets"] += [IGNORED] * (len(ask) - 1) + answer + [IGNORED]
         names = pointed(words, question.text, places_of)
+        names = [place + shift if place >= 0 else -1 for place in names]
         laid["named"] += names + [-1] * (len(ask) + len(answer) - len(names))
         places = looked_at(page, kind, question) if page.text else []
         places = places if len(places) == len(answer) - 1 else [-1] * (len(answer) - 1)
+        places = [place + shift if place >= 0 else -1 for place in places]
         laid["guide"] += [-1] * (len(ask) - 1) + places + [-1, -1]
     for name, filler in FILLERS.items():
         laid[name] = laid[name] + [filler] * (size - len(laid[name]))
@@ -216,20 +248,21 @@ def sequence(
     return laid, used
 
 
-def prefix_positions(words: Words, kind: Kind) -> tuple[Tensor, int]:
+def prefix_positions(words: Words, kind: Kind, before: str) -> tuple[Tensor, int]:
     """Return M-RoPE positions [3, shared tokens] and the one after them."""
-    before, rows, columns = len(words.prefix), kind.height // CELL, kind.width // CELL
-    text = torch.arange(before).expand(3, -1)
+    opening = len(words.prefix(before))
+    rows, columns = kind.height // CELL, kind.width // CELL
+    text = torch.arange(opening).expand(3, -1)
     h, w = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    cells = torch.stack((torch.zeros_like(h), h, w)).reshape(3, -1) + before
-    after = before + max(rows, columns)
+    cells = torch.stack((torch.zeros_like(h), h, w)).reshape(3, -1) + opening
+    after = opening + max(rows, columns)
     return torch.cat((text, cells, torch.full((3, 1), after)), 1), after + 1
 
 
-def batch_of(words: Words, kind: Kind, drawn: list[Page]) -> Batch:
+def batch_of(words: Words, kind: Kind, drawn: list[Page], before: str = PLAIN) -> Batch:
     """Assemble pages whose questions are in the order to be asked."""
-    shared, start = prefix_positions(words, kind)
-    laid, asked = zip(*(sequence(words, kind, page, start) for page in drawn), strict=True)
+    shared, _ = prefix_positions(words, kind, before)
+    laid, asked = zip(*(sequence(words, kind, page, before) for page in drawn), strict=True)
     stacked = {name: torch.tensor([one[name] for one in laid]) for name in laid[0]}
     after = stacked["after"].expand(3, -1, -1)
     positions = torch.cat((shared[:, None].expand(-1, len(drawn), -1), after), 2)
@@ -240,6 +273,7 @@ def batch_of(words: Words, kind: Kind, drawn: list[Page]) -> Batch:
         positions=positions,
         branch=stacked["branch"],
         targets=stacked["targets"],
+        start=len(words.prefix(before)),
         guide=stacked["guide"],
         named=stacked["named"],
         helper=torch.stack([helper_of(page, kind) for page in drawn]),
@@ -280,8 +314,10 @@ def enlarge(path: Path) -> Image.Image:
 class Batches(IterableDataset):
     """Endless steps, each one batch of every kind; a step's content depends on its number only."""
 
-    def __init__(self, seed: str, first: int, kinds: tuple[Kind, ...] = KINDS) -> None:
-        self.seed, self.first, self.kinds = seed, first, kinds
+    def __init__(
+        self, seed: str, first: int, kinds: tuple[Kind, ...] = KINDS, framed: float = 0.0
+    ) -> None:
+        self.seed, self.first, self.kinds, self.framed = seed, first, kinds, framed
 
     def __iter__(self) -> Iterator[list[Batch]]:
         words, easy = Words(), EasyPages("train")
@@ -295,13 +331,29 @@ class Batches(IterableDataset):
             step += 1
 
 
-def step_batch(words: Words, kind: Kind, draw: Draw, seed: str) -> Batch:
-    """Draw the pictures of one kind and shuffle their questions."""
+def step_batch(words: Words, kind: Kind, draw: Draw, seed: str, framed: float = 0.0) -> Batch:
+    """Draw the pictures of one kind and shuffle their questions.
+
+    A share `framed` of the batches has other text before the picture, of the questions after it.
+    """
     rng = random.Random(f"order/{kind.name}/{seed}")
     drawn = []
     for _, page in pages(draw, f"train/{seed}", kind.count):
         rng.shuffle(page.questions)
         if rng.random() < kind.transcripts:
             page.questions.insert(0, Question(READ_ALL, page.text, {"type": "text"}))
-        drawn.append(page)
-    return batch_of(words, kind, drawn)
+        asked = [reframed(question, rng, framed) for question in page.questions]
+        drawn.append(replace(page, questions=asked))
+    before = PLAIN
+    if rng.random() < framed:
+        system = rng.choice(SYSTEMS)
+        before = (f"<|im_start|>system\n{system}<|im_end|>\n" if system else "") + PLAIN
+        before += rng.choice(OPENINGS)
+    return batch_of(words, kind, drawn, before)
+
+
+def reframed(question: Question, rng: random.Random, share: float) -> Question:
+    """Add an instruction to a share of the questions."""
+    if rng.random() >= share:
+        return question
+    return replace(question, text=question.text + rng.choice(ENDINGS))

@@ -16,7 +16,7 @@ CELL = PATCH * MERGE
 """Pixels of a visual token."""
 
 START = 4
-"""Tokens before the picture."""
+"""Tokens before the picture where nothing but the user's turn is opened."""
 
 NAMED, GUIDED = 1, 2
 """The layers whose first head is shown, while training, where to look: for what a question names,
@@ -235,16 +235,17 @@ class DemoModel(nn.Module):
         self,
         cells: Tensor,
         tokens: Tensor,
+        start: int,
         angles: tuple[Tensor, Tensor],
         mask: Tensor,
         guides: dict[int, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor, dict[int, Tensor]]:
         """Return the last hidden states [batch, S, width], the first layer's, and guided losses.
 
-        The cells stand from `START` on; `guides` is by layer.
+        The cells stand from `start` on; `guides` is by layer.
         """
         x = self.language_model.embed_tokens(tokens)
-        x = torch.cat((x[:, :START], cells.to(x.dtype), x[:, START + cells.shape[1] :]), 1)
+        x = torch.cat((x[:, :start], cells.to(x.dtype), x[:, start + cells.shape[1] :]), 1)
         x = x.to(torch.bfloat16) if torch.is_autocast_enabled("cpu") else x
         early, astray_by, guides = x, {}, guides or {}
         for number, layer in enumerate(self.language_model.layers):

@@ -35,6 +35,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mix", default="receipt=16,scene=8,easy=8", help="pictures a step")
     parser.add_argument("--transcripts", type=float, default=0.7, help="share of the receipts")
+    parser.add_argument("--framed", type=float, default=0.0, help="share with instructions")
     parser.add_argument("--see-only", action="store_true", help="vision tower and helper only")
     parser.add_argument("--every", type=int, default=100, help="steps between checkpoints")
     parser.add_argument("--eager", action="store_true", help="without torch.compile")
@@ -185,7 +186,7 @@ def main() -> None:
     tell(arguments=vars(args), parameters=sum(w.numel() for w in run.trainee.model.parameters()))
     unseen = iter(Batches("held", 0, run.kinds))
     held = [next(unseen) for _ in range(0 if args.see_only else 4)]
-    batches = Batches(str(args.seed), run.step, run.kinds)
+    batches = Batches(str(args.seed), run.step, run.kinds, args.framed)
     loader = iter(DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=4))
     began = time.monotonic()
     while run.step < args.steps:

@@ -37,14 +37,17 @@ class Trainee(nn.Module):
         turned = cos.to(torch.bfloat16), sin.to(torch.bfloat16)
         guides = {NAMED: batch.named, GUIDED: batch.guide}
         guides = {layer: guide for layer, guide in guides.items() if bool((guide >= 0).any())}
-        hidden, early, astray = self.model.read(cells, batch.tokens, turned, batch.mask(), guides)
+        hidden, early, astray = self.model.read(
+            cells, batch.tokens, batch.start, turned, batch.mask(), guides
+        )
         logits = self.model.logits(hidden[:, START + cells.shape[1] :])
-        lost = self.lost(early[:, START : START + cells.shape[1]], batch)
+        lost = self.lost(early[:, batch.start : batch.start + cells.shape[1]], batch)
         return logits, self.name(cells), torch.stack([*astray.values(), lost])
 
     def lost(self, early: Tensor, batch: Batch) -> Tensor:
         """Return how badly the first layer knows row and column of the cells."""
-        places = batch.positions[1:, :, START : START + early.shape[1]] - START
+        there = slice(batch.start, batch.start + early.shape[1])
+        places = batch.positions[1:, :, there] - batch.start
         scores = torch.stack([head(early) for head in self.where]).float()
         return functional.cross_entropy(scores.flatten(0, 2), places.flatten())
 
