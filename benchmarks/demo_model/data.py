@@ -188,30 +188,52 @@ def looked_at(page: Page, kind: Kind, question: Question) -> list[int]:
     return lines[ending[0]][-len(question.answer) :] if len(ending) == 1 else unknown
 
 
-def things(page: Page, kind: Kind) -> dict[str, int]:
-    """Return the place in the sequence of what a question may name: a price, a shape."""
+def things(page: Page, kind: Kind) -> dict[str, list[int]]:
+    """Return the places in the sequence of what a question may name.
+
+    One for each character of an item's name, one for a whole shape.
+    """
     if not page.text:
         shapes = [page.marks[n : n + 3] for n in range(0, len(page.marks), 3)]
-        return {f"{c.label} {k.label}": START + cell_at(c, kind) for c, k, _ in shapes} | {
-            name: START + cell_at(marks[0], kind)
-            for marks in shapes
-            for name in (f"{marks[0].label} shape", f"the {marks[1].label}")
+        return {
+            name: [START + cell_at(color, kind)]
+            for color, form, _ in shapes
+            for name in (
+                f"{color.label} {form.label}",
+                f"{color.label} shape",
+                f"the {form.label}",
+            )
         }
-    found, read = {}, 0
-    for line in page.text.splitlines():
-        name, _, _ = line.rpartition(" ")
+    marks = iter(page.marks)
+    printed = [
+        [(char, START + cell_at(next(marks), kind)) for char in line if char != " "]
+        for line in page.text.splitlines()
+    ]
+    found = {}
+    for line in printed:
+        text = "".join(char for char, _ in line)
+        name = text.rstrip("0123456789.")
         if name in ITEMS:
-            found[name] = START + cell_at(page.marks[read + len(name)], kind)
-        read += len(line.replace(" ", ""))
+            found[name] = [place for _, place in line[: len(name)]]
     return found
 
 
-def pointed(words: Words, question: str, places: dict[str, int]) -> list[int]:
-    """Return, for each token of the question, the place of the thing whose name it ends, or -1."""
-    ends = {}
-    for name, place in places.items():
-        for found in re.finditer(rf"\b{re.escape(name)}\b", question):
-            ends[found.end()] = place
+ABSENT = re.compile(r"is there (?:a )?([a-z]+ [a-z]+|[A-Z]+)(?= on the receipt\?|\?)")
+"""The name in a question for presence."""
+
+
+def pointed(words: Words, question: str, places: dict[str, list[int]]) -> list[int]:
+    """Return, for each token of the question, where what it names is, or -1.
+
+    A thing that is not there is looked for where the picture begins.
+    """
+    ends: dict[int, int] = {}
+    if (absent := ABSENT.match(question)) and absent[1] not in places:
+        ends[absent.end()] = START - 1
+    for name, found in places.items():
+        for match in re.finditer(rf"\b{re.escape(name)}\b", question):
+            for back, place in enumerate(reversed(found)):
+                ends[match.end() - back] = place
     return [ends.get(end, -1) for _, end in words.tokenizer.encode(question).offsets]
 
 

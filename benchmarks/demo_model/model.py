@@ -18,7 +18,7 @@ CELL = PATCH * MERGE
 START = 4
 """Tokens before the picture where nothing but the user's turn is opened."""
 
-NAMED, GUIDED = 1, 2
+NAMED, GUIDED = 1, 3
 """The layers whose first head is shown, while training, where to look: for what a question names,
 and for what is printed next."""
 
@@ -32,7 +32,7 @@ class Size:
     vision_layers: int = 4
     vision_heads: int = 4
     width: int = 256
-    layers: int = 4
+    layers: int = 6
     heads: int = 4
     inner: int = 768
     theta: float = 10000.0
