@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import torch
-from data import EASY_SIDE
+from guides import EASY_SIDE
 from model import MERGE, PATCH, Size
 from tokens import SPECIAL, TEMPLATE, build
 from torch import Tensor

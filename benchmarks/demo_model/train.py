@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from data import IGNORED, KINDS, Batch, Batches, Kind
+from data import Batch, Batches
+from guides import IGNORED, KINDS, Kind
 from model import GUIDED, NAMED, PATCH, Size, vision_angles
 from torch import Tensor, nn
 from torch.utils.data import DataLoader

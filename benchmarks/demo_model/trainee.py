@@ -3,7 +3,8 @@
 from collections import defaultdict
 
 import torch
-from data import IGNORED, LABELS, SLOTS, Batch
+from data import Batch
+from guides import IGNORED, LABELS, SLOTS
 from model import GUIDED, NAMED, START, DemoModel, Size, text_angles
 from torch import Tensor, nn
 from torch.nn import functional
