@@ -239,19 +239,19 @@ class DemoModel(nn.Module):
         angles: tuple[Tensor, Tensor],
         mask: Tensor,
         guides: dict[int, Tensor] | None = None,
-    ) -> tuple[Tensor, Tensor, dict[int, Tensor]]:
-        """Return the last hidden states [batch, S, width], the first layer's, and guided losses.
+    ) -> tuple[Tensor, list[Tensor], dict[int, Tensor]]:
+        """Return the last hidden states [batch, S, width], those of each layer, guided losses.
 
         The cells stand from `start` on; `guides` is by layer.
         """
         x = self.language_model.embed_tokens(tokens)
         x = torch.cat((x[:, :start], cells.to(x.dtype), x[:, start + cells.shape[1] :]), 1)
         x = x.to(torch.bfloat16) if torch.is_autocast_enabled("cpu") else x
-        early, astray_by, guides = x, {}, guides or {}
+        between, astray_by, guides = [], {}, guides or {}
         for number, layer in enumerate(self.language_model.layers):
             x, astray_by[number] = layer(x, *angles, mask, guides.get(number))
-            early = x if number == 0 else early
-        return self.language_model.norm(x), early, astray_by
+            between.append(x)
+        return self.language_model.norm(x), between, astray_by
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Score the vocabulary."""

@@ -170,10 +170,9 @@ class Run:
         helper, marks = helper_loss(named, batch)
         right = float((said == wanted).float().mean())
         self.log(batch, loss=float(loss.detach()) / len(wanted), right=right, marks=marks)
-        named_astray, read_astray, lost = (
-            float(part) for part in astray.detach()[[NAMED, GUIDED, -1]]
-        )
-        self.log(batch, named=named_astray, astray=read_astray, lost=lost)
+        losses = dict(zip(("amiss", "lost"), astray.detach()[-2:].tolist(), strict=True))
+        losses |= {"named": float(astray.detach()[NAMED]), "read": float(astray.detach()[GUIDED])}
+        self.log(batch, **losses)
         return loss / total + self.args.helper * helper + self.args.guide * astray.sum()
 
     def log(self, batch: Batch, **values: float) -> None:
@@ -199,6 +198,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     torch.set_num_threads(2)
+    torch._dynamo.config.recompile_limit = 64  # each kind of picture, guided or not, has its own
     run = Run(args)
     tell(arguments=vars(args), parameters=sum(w.numel() for w in run.trainee.model.parameters()))
     unseen = iter(Batches("held", 0, run.kinds))

@@ -23,6 +23,7 @@ class Trainee(nn.Module):
         self.model = DemoModel(size)
         self.helper = nn.Linear(size.width, SLOTS * len(LABELS))
         self.where = nn.ModuleList(nn.Linear(size.width, GRID) for _ in range(2))
+        self.there = nn.ModuleList(nn.Linear(size.width, GRID) for _ in range(2))
 
     def name(self, cells: Tensor) -> Tensor:
         """Score what stands in each cell: [pictures, cells, SLOTS, labels]."""
@@ -38,12 +39,23 @@ class Trainee(nn.Module):
         turned = cos.to(torch.bfloat16), sin.to(torch.bfloat16)
         guides = {NAMED: batch.named, GUIDED: batch.guide}
         guides = {layer: guide for layer, guide in guides.items() if bool((guide >= 0).any())}
-        hidden, early, astray = self.model.read(
+        hidden, between, astray = self.model.read(
             cells, batch.tokens, batch.start, turned, batch.mask(), guides
         )
         logits = self.model.logits(hidden[:, START + cells.shape[1] :])
-        lost = self.lost(early[:, batch.start : batch.start + cells.shape[1]], batch)
-        return logits, self.name(cells), torch.stack([*astray.values(), lost])
+        lost = self.lost(between[0][:, batch.start : batch.start + cells.shape[1]], batch)
+        amiss = self.amiss(between[NAMED], batch)
+        return logits, self.name(cells), torch.stack([*astray.values(), amiss, lost])
+
+    def amiss(self, found: Tensor, batch: Batch) -> Tensor:
+        """Return how badly a name in a question knows row and column of what it names."""
+        named = batch.named >= batch.start
+        if not bool(named.any()):
+            return torch.zeros(())
+        places = batch.positions[1:].gather(2, batch.named.clamp(min=0).expand(2, -1, -1))
+        wanted = torch.where(named, places - batch.start, IGNORED)
+        scores = torch.stack([head(found) for head in self.there]).float()
+        return functional.cross_entropy(scores.flatten(0, 2), wanted.flatten())
 
     def lost(self, early: Tensor, batch: Batch) -> Tensor:
         """Return how badly the first layer knows row and column of the cells."""
