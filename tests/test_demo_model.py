@@ -48,7 +48,9 @@ def test_special_tokens_have_the_ids_of_the_configuration(tokenizer):
     assert tokenizer.token_to_id("<|im_end|>") == content("generation_config.json")["eos_token_id"]
 
 
-@pytest.mark.parametrize("text", ["TOTAL 12.50\nBY CARD", "what is the price of MILK?", "Ünï 漢 \t"])
+@pytest.mark.parametrize(
+    "text", ["TOTAL 12.50\nBY CARD", "what is the price of MILK?", "Ünï 漢 \t"]
+)
 def test_any_text_survives_the_tokenizer(tokenizer, text):
     assert tokenizer.decode(tokenizer.encode(text).ids) == text
 

@@ -28,7 +28,7 @@ from sgleval.demo.receipts import receipt
 from sgleval.demo.render import READ_ALL, Page, Question, pages
 from sgleval.demo.scenes import scene
 
-FILLERS = {"tokens": 0, "branch": -1, "targets": IGNORED, "guide": -1, "named": -1}
+FILLERS = {"tokens": 0, "branch": -1, "targets": IGNORED, "guide": -1, "named": -1, "weights": 0.0}
 PLAIN = "<|im_start|>user\n"
 SYSTEMS = (
     "",
@@ -71,6 +71,8 @@ class Batch:
     """[pictures, S]: 0 is shared, -1 is padding"""
     targets: Tensor
     """[pictures, S]: the token that comes next where it is part of an answer"""
+    weights: Tensor
+    """[pictures, S]: of the targets; the longer an answer, the less each of its tokens counts"""
     start: int
     """Where the picture begins"""
     guide: Tensor
@@ -100,13 +102,14 @@ def patches_of(image: Image.Image) -> Tensor:
 
 def sequence(
     words: Words, kind: Kind, page: Page, before: str
-) -> tuple[dict[str, list[int]], list[Question]]:
+) -> tuple[dict[str, list], list[Question]]:
     """Lay questions out behind a picture until the room is full; padding follows."""
     prefix = words.prefix(before) + words.image * kind.cells + words.seen
     size = START + kind.cells + 1 + kind.room
     start, shift = prefix_positions(words, kind, before)[1], len(words.prefix(before)) - START
     laid = {"tokens": prefix, "branch": [0] * len(prefix), "targets": [IGNORED] * len(prefix)}
     laid["after"], laid["guide"], laid["named"] = [], [-1] * len(prefix), [-1] * len(prefix)
+    laid["weights"] = [0.0] * len(prefix)
     used, places_of = [], things(page, kind)
     for question in page.questions:
         ask = words(question.text) + words.turn
@@ -118,6 +121,8 @@ def sequence(
         laid["tokens"] = laid["tokens"] + ask + answer
         laid["branch"] += [len(used)] * (len(ask) + len(answer))
         laid["targets"] += [IGNORED] * (len(ask) - 1) + answer + [IGNORED]
+        weight = len(answer) ** -0.5
+        laid["weights"] += [0.0] * (len(ask) - 1) + [weight] * len(answer) + [0.0]
         names = pointed(words, question.text, places_of)
         names = [place + shift if place >= 0 else -1 for place in names]
         laid["named"] += names + [-1] * (len(ask) + len(answer) - len(names))
@@ -156,6 +161,7 @@ def batch_of(words: Words, kind: Kind, drawn: list[Page], before: str = PLAIN) -
         positions=positions,
         branch=stacked["branch"],
         targets=stacked["targets"],
+        weights=stacked["weights"],
         start=len(words.prefix(before)),
         guide=stacked["guide"],
         named=stacked["named"],

@@ -5,6 +5,7 @@ python benchmarks/demo_model/export.py CHECKPOINT sgleval/demo/model
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -22,7 +23,10 @@ from transformers import (
 
 from sgleval.demo.receipts import HEIGHT, WIDTH
 
-CONTEXT = 2048
+CONTEXT = 4096
+TOKENIZER = "PreTrainedTokenizerFast"
+PIXELS = {"min_pixels": EASY_SIDE**2, "max_pixels": HEIGHT * WIDTH}
+"""From easy-VQA's pictures enlarged to one receipt as it is drawn."""
 
 
 def config(size: Size) -> Qwen2VLConfig:
@@ -98,11 +102,10 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def image_processor() -> Qwen2VLImageProcessor:
-    """Between easy-VQA's pictures enlarged and one receipt as it is drawn."""
+    """Return the one whose grid and numbers the training pictures have."""
     half = [0.5, 0.5, 0.5]
     return Qwen2VLImageProcessor(
-        min_pixels=EASY_SIDE**2,
-        max_pixels=HEIGHT * WIDTH,
+        **PIXELS,
         patch_size=PATCH,
         merge_size=MERGE,
         image_mean=half,
@@ -120,9 +123,16 @@ def export(weights: dict[str, Tensor], folder: Path) -> None:
     model.save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     image_processor().save_pretrained(folder)
-    path = folder / "config.json"
+    amend(folder / "config.json", lambda c: c["vision_config"].update(in_chans=3))
+    amend(folder / "tokenizer_config.json", lambda c: c.update(tokenizer_class=TOKENIZER))
+    amend(folder / "preprocessor_config.json", lambda c: c.update(PIXELS))
+    (folder / "model.safetensors").chmod(0o644)
+
+
+def amend(path: Path, change: Callable[[dict], None]) -> None:
+    """Change a JSON file: SGLang and older loaders ask for the names of the first release."""
     content = json.loads(path.read_text())
-    content["vision_config"]["in_chans"] = 3  # SGLang asks for the name of the first release
+    change(content)
     path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 

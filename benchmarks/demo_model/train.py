@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from data import Batch, Batches
-from guides import IGNORED, KINDS, Kind
+from guides import KINDS, Kind
 from model import GUIDED, NAMED, PATCH, Size, vision_angles
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -140,7 +140,7 @@ class Run:
         for optimiser in self.optimisers:
             optimiser.param_groups[0]["lr"] = rate
             optimiser.zero_grad()
-        total = sum(int((batch.targets != IGNORED).sum()) for batch in batches)
+        total = sum(float(batch.weights.sum()) for batch in batches)
         for batch in batches:
             (self.see(batch) if self.args.see_only else self.answer(batch, total)).backward()
         touched = [weight for weight in self.trainee.parameters() if weight.grad is not None]
@@ -162,14 +162,16 @@ class Run:
         self.log(batch, help=float(loss.detach()), marks=right)
         return loss
 
-    def answer(self, batch: Batch, total: int) -> Tensor:
-        """Return the loss of all answers of the step's `total` tokens, and the helper loss."""
+    def answer(self, batch: Batch, total: float) -> Tensor:
+        """Return the loss of all answers of the step's `total` weights, and the helper loss."""
         with torch.autocast("cpu", torch.bfloat16):
             logits, named, astray = self.trainee(batch, self.angles[batch.kind])
         loss, said, wanted = answer_loss(logits, batch)
         helper, marks = helper_loss(named, batch)
         right = float((said == wanted).float().mean())
-        self.log(batch, loss=float(loss.detach()) / len(wanted), right=right, marks=marks)
+        self.log(
+            batch, loss=float(loss.detach()) / float(batch.weights.sum()), right=right, marks=marks
+        )
         losses = dict(zip(("amiss", "lost"), astray.detach()[-2:].tolist(), strict=True))
         losses |= {"named": float(astray.detach()[NAMED]), "read": float(astray.detach()[GUIDED])}
         self.log(batch, **losses)

@@ -66,10 +66,12 @@ class Trainee(nn.Module):
 
 
 def answer_loss(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the summed loss of the answers' tokens, what was said and what was wanted."""
-    wanted = batch.targets[:, -logits.shape[1] :]
-    said, wanted = logits[wanted != IGNORED], wanted[wanted != IGNORED]
-    return functional.cross_entropy(said.float(), wanted, reduction="sum"), said.argmax(-1), wanted
+    """Return the weighed loss of the answers' tokens, what was said and what was wanted."""
+    wanted, weights = (part[:, -logits.shape[1] :] for part in (batch.targets, batch.weights))
+    answers = wanted != IGNORED
+    said, wanted = logits[answers], wanted[answers]
+    losses = functional.cross_entropy(said.float(), wanted, reduction="none")
+    return (losses * weights[answers]).sum(), said.argmax(-1), wanted
 
 
 def helper_loss(named: Tensor, batch: Batch) -> tuple[Tensor, float]:
