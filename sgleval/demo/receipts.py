@@ -117,7 +117,7 @@ def typeset(lines: list[Line], rng: random.Random) -> tuple[Image.Image, list[Ma
     ink = tuple(rng.randint(0, 60) + rng.randint(0, 25) for _ in range(3))
     image = Image.new("RGB", (WIDTH, HEIGHT), paper)
     draw = ImageDraw.Draw(image)
-    size, left, right = rng.choice((13, 13.5, 14, 14.5, 15, 16)), rng.randint(5, 18), 0
+    size, left, right = rng.choice((14, 14.5, 15, 15.5, 16, 17)), rng.randint(5, 18), 0
     right = WIDTH - rng.randint(5, 18)
     pitch = min(rng.uniform(23.5, 29), (HEIGHT - 12) / len(lines))
     top = rng.uniform(5, max(6, HEIGHT - 6 - pitch * len(lines)))
