@@ -34,7 +34,7 @@ class Size:
     width: int = 256
     layers: int = 6
     heads: int = 4
-    inner: int = 768
+    inner: int = 736
     theta: float = 10000.0
     sections: tuple[int, int, int] = (8, 12, 12)
 

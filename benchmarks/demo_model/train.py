@@ -6,7 +6,6 @@ Seeded, and resumable: the same command again continues from the last checkpoint
 
 import argparse
 import json
-import re
 import time
 from collections import defaultdict
 from dataclasses import replace
@@ -16,6 +15,7 @@ import torch
 from data import Batch, Batches
 from guides import KINDS, Kind
 from model import GUIDED, NAMED, PATCH, Size, vision_angles
+from refit import refitted
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from trainee import Angles, Trainee, answer_loss, held_out, helper_loss
@@ -66,21 +66,6 @@ def optimisers(trainee: Trainee, rate: float) -> list[torch.optim.Optimizer]:
     ]
 
 
-GROWN = {"0": "0", "1": "1", "2": "3", "3": "4"}
-"""Where the four layers of the first runs stand among six; a new one changes nothing at first."""
-
-
-def grown(found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of a run of six layers from those of one of four."""
-    layer = "model.language_model.layers"
-    if f"{layer}.4.input_layernorm.weight" in found:
-        return found
-    return {
-        re.sub(rf"({layer})\.(\d)", lambda name: f"{name[1]}.{GROWN[name[2]]}", name): weight
-        for name, weight in found.items()
-    }
-
-
 def rate_at(step: int, args: argparse.Namespace) -> float:
     """Warm up, stay, and fall to zero over the last `--decay` share of the steps."""
     falling = args.steps * args.decay
@@ -96,7 +81,7 @@ class Run:
         self.kinds = mixed(args.mix, args.transcripts)
         self.trainee = Trainee(Size())
         if args.source:
-            found = grown(torch.load(args.source)["average"])
+            found = refitted(torch.load(args.source)["average"], Size())
             self.trainee.load_state_dict(self.trainee.state_dict() | found)
         self.average = self.weights()
         self.optimisers = optimisers(self.trainee, args.rate)
