@@ -21,7 +21,7 @@ from sgleval.runtime.cpu_platform import vision_attention
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RECEIPTS = [(2176,), (4900,), (2176, 5040), (2176, 2176, 2176, 2176)]
+RECEIPTS = [(2176,), (4900,), (2176, 5040), (2176, 2176, 2176)]
 ROUNDS = 2
 ROW = "{:<22} {:<9} {:>9} {:>12} {:>7} {:>19}"
 

@@ -1,6 +1,6 @@
 """easy-VQA: one coloured shape a picture, some ten questions about it (V. Zhou 2020, MIT).
 
-The official test split: 1,000 pictures of 64 × 64 pixels, 9,673 questions, 13 answers. Pictures and
+The official test split: 1,000 pictures of 64 by 64 pixels, 9,673 questions, 13 answers. Pictures and
 questions are inside the PyPI package: `pip install "sgleval[easy-vqa]"`.
 """
 
@@ -22,7 +22,7 @@ def answer_question(s, image, question):
     s += sgl.assistant(ANSWER.gen("answer"))
 
 
-def rows(seed):
+def rows(seed):  # noqa: ARG001  (every generator gets one)
     """Yield the test questions, those of a picture together; nothing here is random."""
     try:
         import easy_vqa

@@ -13,7 +13,7 @@ from sgleval.answers import Json
 from sgleval.metrics import json_fields_f1
 
 ANSWER = Json.strings(company=96, date=24, address=160, total=24)
-QUESTION = "What are the company, the date, the address and the total of this receipt? Answer in JSON."
+QUESTION = "What are company, date, address and total of this receipt? Answer in JSON."
 
 
 @sgl.function

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sgleval.dataset import Dataset
-    from sgleval.evaluate import Run, evaluate
+    from sgleval.evaluation import Run, evaluate
     from sgleval.sample import Image, Sample
     from sgleval.task import Task
     from sgleval.variants import grid
@@ -14,10 +14,10 @@ __all__ = ["Dataset", "Image", "Run", "Sample", "Task", "evaluate", "grid"]
 _HOMES = {
     "Dataset": "sgleval.dataset",
     "Image": "sgleval.sample",
-    "Run": "sgleval.evaluate",
+    "Run": "sgleval.evaluation",
     "Sample": "sgleval.sample",
     "Task": "sgleval.task",
-    "evaluate": "sgleval.evaluate",
+    "evaluate": "sgleval.evaluation",
     "grid": "sgleval.variants",
 }
 

@@ -1,21 +1,30 @@
 """Ask a model what the journal does not hold, and keep each answer as it comes."""
 
+import math
+import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any, Protocol
 
-from sgleval.errors import RunError
+from sgleval.cache_check import probe, recheck
+from sgleval.ceiling import Ceiling
+from sgleval.errors import RunError, UserError
 from sgleval.metrics.metric import Ratio
 from sgleval.plan import SAMPLING, Plan, Request
-from sgleval.runtime.run_batch import Call, Outcome, run_batch
+from sgleval.runtime.model import pool_tokens
+from sgleval.runtime.record import first_prompt
+from sgleval.runtime.run_batch import Outcome, Window
+from sgleval.runtime.sglang import SglangBackend
 from sgleval.store import Journal
 from sgleval.tables import Row, prediction
 from sgleval.task import Task
 
-FIRST = 20  # of the first requests …
-MOST_FAILED = 0.5  # … may fail before the run stops
+ROOM = 0.8  # of the cache for open groups; the rest is for what is being written
+SIBLING_TOKENS = 64  # a question and its answer behind the shared prefix
+FIRST = 20  # of the first requests ...
+MOST_FAILED = 0.5  # ... may fail before the run stops
 
 
 class Watch(Protocol):
@@ -43,15 +52,26 @@ class Nobody:
 class Sent:
     """What this command asked of the model, as the summary reports it."""
 
+    ceiling: Ceiling | None = None
     requests: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    cache_check: dict[str, Any] | None = None
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, request: Request, outcome: Outcome) -> None:
         """Count one program's requests."""
+        tokens, prompt = outcome.tokens, request.prompt
         self.requests += outcome.requests or 0
-        self.prompt_tokens += outcome.tokens.get("prompt_tokens") or 0
-        self.cached_tokens += outcome.tokens.get("cached_tokens") or 0
+        self.prompt_tokens += tokens.get("prompt_tokens") or 0
+        self.cached_tokens += tokens.get("cached_tokens") or 0
+        if self.ceiling and outcome.error is None:
+            self.ceiling.known &= prompt is not None
+            if prompt is not None:
+                self.ceiling.add(
+                    *(prompt.text, prompt.images),
+                    image_tokens=tokens.get("image_tokens") or 0,
+                    prompt_tokens=tokens.get("prompt_tokens") or 0,
+                )
 
     @property
     def reuse(self) -> float | None:
@@ -60,33 +80,46 @@ class Sent:
 
     def summary(self, seconds: float) -> dict[str, Any]:
         """Return this command's part of the summary."""
-        measured = None if self.reuse is None else {"measured": self.reuse, "ceiling": None}
-        return {"cost": {"sent": self.requests, "seconds": seconds}, "reuse": measured}
+        ceiling = self.ceiling.value if self.ceiling else None
+        reuse = None if self.reuse is None else {"measured": self.reuse, "ceiling": ceiling}
+        cost = {"sent": self.requests, "seconds": seconds}
+        return {"cost": cost, "reuse": reuse, "cache_check": self.cache_check}
 
 
-def ask(plan: Plan, journal: Journal, concurrency: int, watch: Watch) -> Sent:
-    """Ask what the journal does not hold; keep each answer as it comes."""
+def ask(
+    plan: Plan,
+    journal: Journal,
+    concurrency: int,
+    watch: Watch,
+    *,
+    planned: bool = True,
+    recheck_of: int | None = None,
+) -> Sent:
+    """Ask what the journal does not hold; keep each answer as it comes.
+
+    `planned` sends leaders first; `recheck_of` answers are repeated cold at the end (see
+    `cache_check.recheck`).
+    """
     total = sum(plan.mask) * len(plan.task.variants)
     missing = sum(request.key not in journal for request in plan.requests())
     watch.begin(total, total - missing)
-    sent, open_requests, errors = Sent(), dict[int, Request](), Counter[str]()
-    if not missing:
+    sent, errors, weights = Sent(_ceiling(plan)), Counter[str](), Weights()
+    if not missing and recheck_of is None:
         return sent
-
-    def calls() -> Iterator[Call]:
-        wanted = (request for request in plan.requests() if request.key not in journal)
-        for position, request in enumerate(wanted):
-            open_requests[position] = request
-            yield request.call
-
+    # polars takes Ctrl-C over such that a wait goes on after it, here until the next answer comes.
+    signal.siginterrupt(signal.SIGINT, True)  # noqa: FBT003  (it takes nothing by name)
+    order = plan.groups if planned else plan.ungrouped
+    groups = order(lambda request: request.key not in journal)
     with plan.model.open(concurrency, watch.tell) as backend:
-        outcomes = run_batch(
-            plan.task.program, calls(), backend, concurrency=concurrency, **SAMPLING
-        )
-        for done, (position, outcome) in enumerate(outcomes, start=1):
-            request = open_requests.pop(position)
+        probe(backend, plan.model.template)
+        _warm(backend, plan)
+        room = ROOM * (pool_tokens(backend) or math.inf)
+        window = Window(groups, lambda request: request.call, weights.of, room)
+        outcomes = window.run(plan.task.program, backend, concurrency, **SAMPLING)
+        for done, (request, outcome) in enumerate(outcomes, start=1):
+            weights.learn(request, outcome)
             entry = journal.append(request.key, request.variant, request.sample.id, outcome)
-            sent.add(outcome)
+            sent.add(request, outcome)
             row = prediction(
                 request.sample, request.variant, entry, plan.task.answer, plan.task.extract
             )
@@ -94,14 +127,60 @@ def ask(plan: Plan, journal: Journal, concurrency: int, watch: Watch) -> Sent:
             if outcome.error is not None:
                 errors[outcome.error] += 1
             _stop_early(done, errors)
+        if recheck_of is not None:
+            watch.tell("repeating answers with a cold cache")
+            sent.cache_check = recheck(plan, journal, backend, recheck_of, concurrency)
     return sent
+
+
+def _warm(backend: Any, plan: Plan) -> None:
+    """Have the constant text before the first image computed, which the first leaders all need."""
+    request = next(plan.requests())
+    prompt = first_prompt(plan.task.program, request.call, plan.model.template)
+    if prompt and isinstance(backend, SglangBackend):
+        backend.cache_prefix(prompt.text.partition(plan.model.template.image)[0])
+
+
+def _ceiling(plan: Plan) -> Ceiling | None:
+    """Return what counts the ceiling of reuse, where one request a program makes it knowable."""
+    template = plan.model.template
+    if plan.generations != 1 or template.folder is None:
+        return None
+    return Ceiling.of(template.folder, template.image)
+
+
+@dataclass
+class Weights:
+    """How many tokens of the server's cache a group needs: guessed from pixels, then learned."""
+
+    scale: float = 1.0
+    """The most that a prompt had over the guess."""
+
+    def of(self, group: Sequence[Request]) -> float:
+        """Return the tokens that a group holds while it is open."""
+        return self.scale * _guess(group[0]) + len(group) * SIBLING_TOKENS
+
+    def learn(self, request: Request, outcome: Outcome) -> None:
+        """Correct the scale by an answered prompt."""
+        tokens = outcome.tokens.get("prompt_tokens")
+        if tokens and outcome.requests == 1:
+            self.scale = max(self.scale, tokens / _guess(request))
+
+
+def _guess(request: Request) -> float:
+    """Return a prompt's tokens at 28 times 28 pixels and four characters each."""
+    pixels = sum(width * height for width, height in (i.size for i in request.sample.images))
+    return pixels / 784 + len(request.sample.question) / 4 + 1
 
 
 def _headline(task: Task, row: Row, request: Request) -> Ratio:
     metric, sample = task.measures[0], request.sample
     letters = dict(zip(ascii_uppercase, sample.choices, strict=False))
     options = [letters] if metric.wants_choices else []
-    return metric(row.get("answer"), sample.answers, *options)
+    try:
+        return metric(row.get("answer"), sample.answers, *options)
+    except UserError:  # scoring will name it; until then the answers are worth having
+        return Ratio(0.0, 0.0)
 
 
 def _stop_early(done: int, errors: Counter[str]) -> None:

@@ -100,4 +100,5 @@ def _parameters(program: Any) -> dict[str, bool]:
     """Return the names of a program's parameters and whether each has a default."""
     found = list(inspect.signature(program.func).parameters.values())[1:]
     bound = set(program.bind_arguments)
-    return {p.name: p.default is not p.empty for p in found if p.name not in bound}
+    named = [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return {p.name: p.default is not p.empty for p in named if p.name not in bound}

@@ -125,6 +125,10 @@ class _Code:
             content = argument(value)
         except TypeError:
             content = _constant(value)
+            if isinstance(value, (list, tuple, Mapping)):  # which holds a function, or the like
+                items = [*value, *value.values()] if isinstance(value, Mapping) else value
+                for position, item in enumerate(items):
+                    self._note(f"{name} {position}", item)
         self.found.append(digest([name, content]))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sgleval.errors import UserError
 from sgleval.fingerprint import arguments_of, program_digest
 from sgleval.plan import SAMPLING, Plan
 
@@ -40,7 +41,7 @@ def begun(plan: Plan) -> Facts:
         "task": task.name,
         "task_file": task.path and task.path.name,
         "model": {"name": model.name} | model.facts,
-        "constraint": "decoding" if model.constrained else "none",
+        "constraint": "decoding" if is_constrained(plan) else "none",
         "chat_template": {"name": model.template.name, "sha256": model.template.digest},
         "dataset": {
             "name": task.dataset.name,
@@ -56,6 +57,11 @@ def begun(plan: Plan) -> Facts:
         "end": None,
         "complete": False,
     }
+
+
+def is_constrained(plan: Plan) -> bool:
+    """Say whether decoding is constrained: by a model that can and an answer type that does."""
+    return plan.model.constrained and plan.task.answer.constraint is not None
 
 
 def ended(summary: Mapping[str, Any]) -> Facts:
@@ -89,8 +95,17 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """Return what a run folder's JSON file holds, or None where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """Return what a run folder's JSON file holds, or None where there is none.
+
+    Raises:
+        UserError: it is not one that sgleval wrote.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: not written by sgleval; give another folder") from error
 
 
 def now() -> str:

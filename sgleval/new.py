@@ -47,5 +47,8 @@ def write_task(name: str) -> Path:
     path = Path(f"{stem}.py")
     if path.exists():
         raise UserError(f"{path}: is there already; give another name")
-    path.write_text(TEMPLATE.format(name=stem), encoding="utf-8")
+    try:
+        path.write_text(TEMPLATE.format(name=stem), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; go to a folder of yours") from error
     return path

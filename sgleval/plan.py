@@ -1,16 +1,18 @@
 """Which answers a command is about, and which of them have to be asked."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
 from sgleval import bind
 from sgleval.dataset.limit import limited
-from sgleval.dataset.scan import Scan
+from sgleval.dataset.scan import NAMED, Scan
 from sgleval.errors import UserError
 from sgleval.fingerprint import answer_key, arguments_of, digest, program_digest
 from sgleval.metrics.metric import Metric
 from sgleval.runtime.model import Model
+from sgleval.runtime.record import Prompt, first_prompt
 from sgleval.runtime.run_batch import Call
 from sgleval.sample import Sample
 from sgleval.task import Task
@@ -27,6 +29,8 @@ class Request:
     variant: str
     sample: Sample
     call: Call
+    prompt: Prompt | None = None
+    """What the program writes up to its first gen, once it is planned; None where nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,20 @@ class Plan:
     """1 at the positions of the samples that the limit takes."""
     identity: str
     """What makes answers the same, whatever the samples: program, model, sampling, seed."""
+    generations: int = 1
+    """The most requests that one program was seen to make."""
+
+    @property
+    def note(self) -> str | None:
+        """What a reader of the table must know: of the model, and of answers out of reach."""
+        scan, notes = self.scan, [self.model.note] if self.model.note else []
+        if scan.unreachable and self.model.constrained:
+            named = ", ".join(scan.unreachable_ids)
+            notes.append(
+                f"{scan.unreachable} of the data's {scan.n} samples accept no answer that the"
+                f" constraint can produce ({named}{', ...' if scan.unreachable > NAMED else ''})"
+            )
+        return "; ".join(notes) or None
 
     def samples(self) -> Iterator[Sample]:
         """Yield the chosen samples in the dataset's order; read anew each time, so none is held."""
@@ -65,6 +83,41 @@ class Plan:
                 call = Call(bind.bind(program, arguments, sample, clean), sample)
                 yield Request(answer_key(self.identity, sample, tags, encoded), label, sample, call)
 
+    def ungrouped(self, wanted: Callable[[Request], bool]) -> Iterator[list[Request]]:
+        """Yield the wanted requests in the dataset's order, each for itself (`--no-plan`)."""
+        for request in self.requests():
+            if wanted(request):
+                yield [self._planned(request)]
+
+    def _planned(self, request: Request) -> Request:
+        prompt = first_prompt(self.task.program, request.call, self.model.template)
+        return replace(request, prompt=prompt)
+
+    def groups(self, wanted: Callable[[Request], bool]) -> Iterator[list[Request]]:
+        """Yield the wanted requests in groups that share a prefix, all of an image set together.
+
+        Data sorted by image streams; scattered questions wait until their images' last one is read.
+        """
+        keys = [key for key, taken in zip(self.scan.image_keys, self.mask, strict=True) if taken]
+        left, waiting = Counter(keys), defaultdict[int, dict[str, Request]](dict)
+        variants = len(self.task.variants)
+        for number, request in enumerate(self.requests()):
+            key = keys[number // variants]
+            if wanted(request):
+                waiting[key][request.key] = self._planned(request)  # equal variants: once
+            left[key] -= (number + 1) % variants == 0
+            if not left[key]:
+                yield from self._sharing(waiting.pop(key, {}).values())
+
+    def _sharing(self, requests: Iterable[Request]) -> Iterator[list[Request]]:
+        """Yield the requests for one set of images in groups with the same text before the last."""
+        groups: dict[object, list[Request]] = {}
+        for request in requests:
+            prompt = request.prompt
+            prefix = prompt and prompt.prefix(self.model.template.image)
+            groups.setdefault(prefix, []).append(request)
+        yield from groups.values()
+
 
 def make_plan(task: Task, model: Model, limit: str | int | None, seed: int) -> Plan:
     """Read the data once, check that it fills the program's parameters, and choose the samples.
@@ -78,12 +131,11 @@ def make_plan(task: Task, model: Model, limit: str | int | None, seed: int) -> P
     bind.check(task.program, task.variants, found)
     identity = [program_digest(task.program), model.identity, SAMPLING, model.constrained, seed]
     plan = Plan(task, model, seed, scan, limited(scan, limit), digest(identity))
-    _rehearse(plan)
-    return plan
+    return replace(plan, generations=_rehearse(plan))
 
 
-def _rehearse(plan: Plan) -> None:
-    """Run each variant's program once without a model, on the first sample.
+def _rehearse(plan: Plan) -> int:
+    """Run each variant's program once without a model; return the most gens that one had.
 
     Raises:
         UserError: it fails before it asks anything, has no variable `answer`, or asks for what the
@@ -103,7 +155,8 @@ def _rehearse(plan: Plan) -> None:
         recorder, outcome = rehearse(task.program, request.call, plan.model.template)
         generations = max(generations, len(recorder.prompts))
         if outcome.error and not recorder.prompts:
-            raise UserError(f"{where}: {outcome.error}; mend it, it failed before its first gen")
+            words = " ".join(outcome.error.split())
+            raise UserError(f"{where}: {words}; mend it, it failed before its first gen")
         if outcome.error is None and task.extract is None and "answer" not in outcome.variables:
             raise UserError(
                 f"{where}: no variable `answer`; name a gen so, or give the task extract="
@@ -113,6 +166,7 @@ def _rehearse(plan: Plan) -> None:
         f"{where} answers in JSON" if isinstance(task.answer.constraint, JsonSchema) else "",
         f"{len(task.variants)} variants are to be compared" if len(task.variants) > 1 else "",
     )
+    return generations
 
 
 def _try_without_answer(metric: Metric, sample: Sample) -> None:
@@ -122,8 +176,8 @@ def _try_without_answer(metric: Metric, sample: Sample) -> None:
     )
     try:
         metric(None, sample.answers, *options)
-    except Exception as error:  # a metric may be the user's code
+    except UserError as error:
         raise UserError(
-            f"metric {metric.name}: {type(error).__name__}: {error}; it must take None for a sample"
-            f" without an answer and the answers of sample {sample.id!r}"
+            f"sample {sample.id!r}, had it no answer: {error}; a metric scores None as the worst"
+            " value"
         ) from error

@@ -12,6 +12,9 @@ Column = pl.Series | Sequence[float]
 UPPER_TAIL = 0.975
 """Two-sided intervals at the level 0.95."""
 
+ROUNDING = 1e-12
+"""What sums that are 0 may be off by."""
+
 
 def wilson(right: float, n: int) -> tuple[float, float]:
     """Return the 95 % interval of a proportion, `right` of `n` independent trials (Wilson 1927).
@@ -81,12 +84,39 @@ def _is_proportion(images: pl.DataFrame, bounds: tuple[float, float | None]) -> 
 def _clustered_t(
     images: pl.DataFrame, value: float, bounds: tuple[float, float | None]
 ) -> tuple[float, float]:
+    residuals = images["numerator"] - value * images["denominator"]
+    return _student(value, residuals / float(images["denominator"].sum()), bounds)
+
+
+def composite_interval(
+    rows: pl.DataFrame, value: float, weight: float, bounds: tuple[float, float | None]
+) -> tuple[float, float] | None:
+    """Return the 95 % interval of `value`, which is `weight` · Σ of the categories' values.
+
+    `rows` has one row per sample: `composed` (its category), `cluster`, `numerator`, `denominator`;
+    no category's denominators sum to 0. It is the clustered t interval of the linearised statistic:
+    a cluster adds weight · Σ (numerator - R·denominator) / Σ denominator of the category whose
+    value is R, so that an image in several categories counts as one. `bounds` are those of `value`.
+    None below two clusters and where no cluster differs from its category.
+    """
+    numerator, denominator = pl.col("numerator"), pl.col("denominator")
+    ratio = (numerator.sum() / denominator.sum()).over("composed")
+    share = (numerator - ratio * denominator) / denominator.sum().over("composed")
+    shares = rows.select("cluster", share=weight * share)
+    influences = shares.group_by("cluster", maintain_order=True).agg(pl.col("share").sum())["share"]
+    if len(influences) < 2 or (influences.abs() < ROUNDING).all():  # noqa: PLR2004  (one shows no spread)
+        return None
+    return _student(value, influences, bounds)
+
+
+def _student(
+    value: float, influences: pl.Series, bounds: tuple[float, float | None]
+) -> tuple[float, float]:
+    """Return value ± t(G-1) standard errors, from what each of the G clusters moved it by."""
     from scipy.special import stdtrit  # Student's t; scipy.stats takes five times as long to load
 
-    count = images.height
-    residuals = images["numerator"] - value * images["denominator"]
-    squares = float((residuals * residuals).sum())
-    error = sqrt(count / (count - 1) * squares) / float(images["denominator"].sum())
+    count = len(influences)
+    error = sqrt(count / (count - 1) * float((influences * influences).sum()))
     reach = float(stdtrit(count - 1, UPPER_TAIL)) * error
     lower, upper = bounds
     high = value + reach

@@ -86,12 +86,20 @@ def prediction(
     if entry["error"] is not None:
         return row
     try:
-        text = extract(entry["variables"]) if extract else entry["variables"]["answer"]
+        text = _text(entry["variables"], extract)
     except Exception as error:  # noqa: BLE001  (`extract` is the user's; the answer is paid for)
         return row | {
             "error": f"{'extract' if extract else 'answer'}: {type(error).__name__}: {error}"
         }
     return row | {"text": text} | _read(sample, text, entry["meta"].get("answer") or {}, answer)
+
+
+def _text(variables: Mapping[str, str], extract: Extract | None) -> str:
+    """Return the answer's text out of the program's variables."""
+    text = extract(variables) if extract else variables["answer"]
+    if not isinstance(text, str):
+        raise TypeError(f"returned {text!r:.60}; it must return a str")
+    return text
 
 
 def _read(sample: Sample, text: str, meta: Mapping[str, Any], answer: Answer) -> Row:

@@ -1,20 +1,26 @@
 """Task: a dataset, a program, an answer type and metrics, in a file with a variable `task`."""
 
+import functools
 import importlib.util
+import os
 import sys
 import traceback
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from sgleval.answers.answer import Answer
 from sgleval.dataset import Dataset
 from sgleval.errors import UserError, nearest
-from sgleval.metrics import find_metric
-from sgleval.metrics.metric import Metric, MetricFunction, as_metric
+from sgleval.metrics import METRICS
+from sgleval.metrics.metric import Metric, MetricFunction, Ratio, as_metric
 
 Extract = Callable[[Mapping[str, str]], str]
+_folders: set[str] = set()
+"""The folders of files that were run, which `_make_importable` put into `sys.path`."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +40,22 @@ class Task:
     path: Path | None = None
     """The file it was loaded from; relative paths start there."""
 
-    @property
+    @cached_property
     def measures(self) -> tuple[Metric, ...]:
-        """The metrics, the user's bare functions among them."""
-        return tuple(as_metric(metric) for metric in self.metrics)
+        """The metrics, the user's bare functions among them; whatever fails in one is named."""
+        return tuple(_guarded(as_metric(metric)) for metric in self.metrics)
 
     def __post_init__(self) -> None:
-        if not self.variants or not self.metrics:
-            raise UserError(f"task {self.name!r}: it needs at least one metric and one variant")
+        if problem := _problem(self):
+            raise UserError(f"task {self.name!r}: {problem}")
 
     def with_metrics(self, names: Sequence[str]) -> Self:
         """Return the task with other metrics, by name; the task's own may be named too."""
-        own = {metric.name: metric for metric in self.measures}
-        return replace(self, metrics=[own.get(name) or find_metric(name) for name in names])
+        known = METRICS | {metric.name: metric for metric in self.measures}
+        for name in names:
+            if name not in known:
+                raise UserError(f"--metric {name}: no such metric; {nearest(name, known)}")
+        return replace(self, metrics=[known[name] for name in dict.fromkeys(names)])
 
     def with_variants(self, labels: Sequence[str]) -> Self:
         """Return the task with the named variants, or with its first one if none is named."""
@@ -61,6 +70,52 @@ class Task:
     def with_data(self, path: Path) -> Self:
         """Return the task on another folder or file; `to_sample` stays."""
         return replace(self, dataset=self.dataset.replaced_by_files(path))
+
+
+def _problem(task: Task) -> str | None:
+    """Return what is wrong with a task's own fields: what to write instead, or None."""
+    if not task.name or set(task.name) & set("/\\"):
+        return "the name is a folder's, too; give one without slashes"
+    if not hasattr(task.program, "bind_arguments"):
+        return f"program is {task.program!r:.60}; put @sgl.function above the function"
+    if isinstance(task.answer, type) or not hasattr(task.answer, "parse"):
+        return f"answer is {task.answer!r:.60}; give an answer type's value, such as ShortText()"
+    if not task.variants:
+        return "variants is empty; give at least one"
+    return _problem_of_metrics(task)
+
+
+def _problem_of_metrics(task: Task) -> str | None:
+    if not isinstance(task.metrics, Sequence) or not all(map(_is_metric, task.metrics)):
+        return f"metrics is {task.metrics!r:.60}; give a list of functions of sgleval.metrics"
+    names = [metric.name for metric in task.measures]
+    if len(set(names)) < len(names) or not names:
+        return f"its metrics are {names}; give at least one, each with a name of its own"
+    return None
+
+
+def _is_metric(value: object) -> bool:
+    return isinstance(value, Metric) or (callable(value) and hasattr(value, "__name__"))
+
+
+def _guarded(metric: Metric) -> Metric:
+    """Turn what fails inside a metric, which may be the user's code, into one line."""
+    function = metric.function
+    if function.__module__.startswith("sgleval."):
+        return metric
+
+    @functools.wraps(function)  # its signature says whether it takes choices
+    def guarded(*args: Any, **kwargs: Any) -> Ratio:
+        try:
+            share = function(*args, **kwargs)
+        except Exception as error:
+            words = " ".join(str(error).split())
+            raise UserError(f"metric {metric.name}: {type(error).__name__}: {words}") from error
+        if not isinstance(share, tuple) or len(share) != len(Ratio._fields):
+            raise UserError(f"metric {metric.name} returned {share!r:.60}; return a Ratio")
+        return Ratio(*share)
+
+    return replace(metric, function=guarded)
 
 
 def load_task(path: Path) -> Task:
@@ -88,9 +143,9 @@ def run_file(path: Path) -> Any:
 
     del frontend
     path = path.resolve()
-    if str(path.parent) not in sys.path:  # behind the packages: a task may be named like its data's
-        sys.path.append(str(path.parent))
-    spec = importlib.util.spec_from_file_location(f"sgleval_file_{path.stem}", path)
+    _make_importable(path.parent)
+    name = f"sgleval_file_{path.stem}_{zlib.crc32(os.fsencode(path)):08x}"  # not another's module
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserError(f"{path}: not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
@@ -108,5 +163,25 @@ def run_file(path: Path) -> Any:
             if frame.filename == str(path)
         ]
         where = f"{path}:{lines[-1]}" if lines else str(path)
-        raise UserError(f"{where}: {type(error).__name__}: {error}; mend the file") from error
+        words = " ".join(str(error).split())
+        raise UserError(f"{where}: {type(error).__name__}: {words}; mend the file") from error
     return module
+
+
+def _make_importable(folder: Path) -> None:
+    """Let a file import those beside it.
+
+    The folder stands behind the packages, since a task may be named like its data's, and before
+    other files' folders, whose modules give way to its own of the same name.
+    """
+    others = [path for path in _folders if path != str(folder)]
+    for beside in folder.glob("*.py"):
+        loaded = getattr(sys.modules.get(beside.stem), "__file__", None)
+        if loaded and str(Path(loaded).parent) in others:
+            del sys.modules[beside.stem]
+    if str(folder) in sys.path and str(folder) not in _folders:  # the user's own order
+        return
+    _folders.add(str(folder))
+    sys.path[:] = [path for path in sys.path if path != str(folder)]
+    first = next((at for at, path in enumerate(sys.path) if path in others), len(sys.path))
+    sys.path.insert(first, str(folder))

@@ -15,6 +15,36 @@ from PIL import Image as Pillow
 SHARED = Path(__file__).parents[1].parent / "shared"
 
 
+def pytest_addoption(parser):
+    parser.addoption("--rewrite-golden", action="store_true", help="Rewrite tests/golden.")
+
+
+@pytest.fixture
+def golden(request):
+    """Return a function that compares a text with its file in tests/golden."""
+
+    def compare(name, text):
+        path = Path(__file__).parent / "golden" / name
+        if request.config.getoption("rewrite_golden"):
+            path.write_text(text + "\n", encoding="utf-8")
+        assert text + "\n" == path.read_text(encoding="utf-8"), f"{name}: --rewrite-golden?"
+
+    return compare
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Return a folder with data, a task and a model (`small_project.Project`), as working folder.
+
+    Byte code would hide an edit of the same size in the same second.
+    """
+    from small_project import Project
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    return Project(tmp_path)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def user_folders(tmp_path_factory):
     """Keep the user's cache and state out of it; servers started by tests inherit this."""
@@ -46,7 +76,7 @@ SGLEVAL = str(Path(sys.executable).with_name("sgleval"))
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory):
-    """Keep `sgleval serve` up for the session and return its address; commands for `demo` find it."""
+    """Keep `sgleval serve` up and return its address; commands for `demo` find it."""
     log = tmp_path_factory.mktemp("serve") / "log.txt"
     with log.open("w") as out:
         process = subprocess.Popen([SGLEVAL, "serve"], stdout=out, stderr=subprocess.STDOUT)

@@ -86,7 +86,7 @@ def patches(*sizes, dtype=torch.float32, seed=0):
 
 
 def refuse(*_args, **_others):
-    pytest.fail("the stock method was called")
+    pytest.fail("called although it should not be")
 
 
 SIZES = [(64,), (4, 4), (1, 300, 16), (324, 64, 4, 4, 144), (0, 16, 0, 4)]
@@ -152,6 +152,16 @@ def falls_back(*call, **others):
         return same and all(kwargs[name] is value for name, value in given.items())
 
     return vision_attention.per_image(stock)(*call, max_seqlen=16, **others)
+
+
+def test_a_worker_compiles_nothing(sglang_vision):
+    from sgleval.runtime.cpu_platform.platform import TorchCpuPlatform
+
+    TorchCpuPlatform().init_backend()
+    try:
+        assert torch.compile(torch.neg, backend=refuse)(torch.ones(1)) == -1
+    finally:
+        torch.compiler.set_stance("default")
 
 
 def test_a_loaded_model_replaces_the_method_once(sglang_vision, stock, monkeypatch):

@@ -1,5 +1,7 @@
 """The roles read off a chat template write what the template writes, or the user is told."""
 
+# ruff: noqa: E501  (chat templates are one line, where blanks count)
+
 import pytest
 
 from sgleval.errors import UserError

@@ -1,37 +1,14 @@
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sgleval.errors import UserError
-from sgleval.metrics import json_fields_f1
+from sgleval.metrics import json_fields_f1, json_record_match
 from sgleval.metrics.fields import field_shares
 
-CASES = Path(__file__).parents[1].parent / "shared/reference/cases/json_fields_f1.json"
 GOLD = '{"company": "ACME Corp.", "total": ["12.50", "$12.50"], "tip": ["", "0"]}'
-
-
-def case_file() -> dict:
-    if not CASES.exists():
-        pytest.skip(f"no {CASES.name} of the reference cases beside the repository")
-    return json.loads(CASES.read_text(encoding="utf-8"))
-
-
-def test_the_reference_cases_hold():
-    file = case_file()
-    for case in file["cases"]:
-        ratio = json_fields_f1(case["prediction"], case["answers"])
-        assert ratio == (case["numerator"], case["denominator"]), case
-
-
-def test_the_reference_corpus_holds():
-    for corpus in case_file()["corpus"]:
-        if "metric" not in corpus:
-            ratios = list(map(json_fields_f1, corpus["predictions"], corpus["answers"]))
-            numerator, denominator = (sum(column) for column in zip(*ratios, strict=True))
-            assert numerator / denominator == pytest.approx(corpus["expected"])
 
 
 @pytest.mark.parametrize(
@@ -59,6 +36,39 @@ def test_the_reference_corpus_holds():
 )
 def test_a_prediction_gets_its_ratio(prediction, expected):
     assert json_fields_f1(prediction, [GOLD]) == expected
+
+
+@pytest.mark.parametrize(
+    ("prediction", "right"),
+    [
+        ('{"company": "acme corp", "total": 12.50}', True),
+        ('{"company": "acme corp", "total": "12.50", "tip": "0"}', True),
+        ('```json\n{"total": "$12.50", "company": "ACME Corp"}\n```', True),
+        ('<think>{"a": 1}</think> {"total": "12.50", "company": "ACME Corp"}', True),
+        ('{"company": "acme corp", "total": "12.5"}', False),
+        ('{"company": "acme corp"}', False),
+        ('{"company": "acme corp", "total": "12.50", "tax": "1"}', False),
+        ("no JSON", False),
+        (None, False),
+    ],
+    ids=str,
+)
+def test_a_record_is_right_if_every_field_is(prediction, right):
+    assert json_record_match(prediction, [GOLD]) == (right, 1)
+
+
+def test_a_record_may_equal_any_accepted_one():
+    assert json_record_match('{"a": "2"}', ['{"a": "1"}', '{"a": ["2", "3"]}']) == (1, 1)
+    assert json_record_match("{}", ["{}"]) == (1, 1)
+    assert json_record_match("no JSON", ["{}"]) == (0, 1)
+
+
+@pytest.mark.parametrize("metric", [json_fields_f1, json_record_match], ids=str)
+@pytest.mark.parametrize(
+    ("text", "rule"), [("{}", "whole"), ("```{}```", "fence"), ("{} ok", "none"), ("[]", "none")]
+)
+def test_what_is_no_object_is_unparsed(metric, text, rule):
+    assert metric.read(text, ["{}"]).rule == rule
 
 
 def test_names_with_a_point_are_not_nested_objects():

@@ -83,6 +83,8 @@ def test_scores_have_one_row_per_prediction_and_metric():
             "part": pl.Series([None] * 4, dtype=pl.String),
             "numerator": [0.8, 0.0, 1.0, 1.0],
             "denominator": [1.0, 1.0, 1.0, 2.0],
+            "parsed": pl.Series([None] * 4, dtype=pl.String),
+            "rule": pl.Series([None] * 4, dtype=pl.String),
         }
     )
     assert_frame_equal(score(asked, answered, [anls, wer]), expected)
@@ -97,6 +99,8 @@ def test_nothing_predicted_gives_an_empty_frame_with_the_columns(metrics):
         "results": [],
         "groups": [],
         "parts": [],
+        "rules": [],
+        "labels": [],
     }
 
 

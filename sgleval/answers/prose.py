@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sgleval.metrics.text import normalize_text
+from sgleval.normalize import normalize_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

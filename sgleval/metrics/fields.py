@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from sgleval.answers.fields import Json
 from sgleval.errors import UserError
 from sgleval.metrics.metric import Ratio, metric
-from sgleval.metrics.text import normalize_text
+from sgleval.normalize import normalize_text
 
-FENCE = re.compile(r"```(?:json)?(.*)```", re.DOTALL)
+if TYPE_CHECKING:
+    from sgleval.answers.answer import Parsed
 
 Path = tuple[str | int, ...]
 """Where a value stands: names in objects, positions in lists."""
@@ -20,6 +21,14 @@ Values = Mapping[Path, frozenset[str]]
 """The normalised texts at each path; "" stands for none (null, blank, an empty list)."""
 
 ABSENT = frozenset([""])
+
+
+_ANY_OBJECT = Json({"type": "object"})
+
+
+def read_object(text: str, choices: Mapping[str, str] | None = None) -> Parsed:  # noqa: ARG001
+    """Return the JSON object's text without a code fence, by the rules of `Json.parse`."""
+    return _ANY_OBJECT.parse(text)
 
 
 def field_shares(prediction: str | None, answers: Sequence[str]) -> dict[str, Ratio]:
@@ -39,7 +48,12 @@ def field_shares(prediction: str | None, answers: Sequence[str]) -> dict[str, Ra
     return {field: _sum(shares) for field, shares in fields.items()}
 
 
-@metric(better="higher", source="micro F1 over fields, by definition", parts=field_shares)
+@metric(
+    better="higher",
+    source="micro F1 over fields, by definition",
+    parts=field_shares,
+    parser=read_object,
+)
 def json_fields_f1(prediction: str | None, answers: Sequence[str]) -> Ratio:
     """2·TP over 2·TP + FP + FN of a JSON object's fields, so that sums give micro F1.
 
@@ -58,6 +72,23 @@ def json_fields_f1(prediction: str | None, answers: Sequence[str]) -> Ratio:
     """
     whole, _ = _closest(_read(prediction), answers)
     return whole
+
+
+@metric(better="higher", source="whole records, by definition", parser=read_object)
+def json_record_match(prediction: str | None, answers: Sequence[str]) -> Ratio:
+    """1 if every field of a JSON object is right and none is missing or added, else 0.
+
+    Read and compared as in `json_fields_f1`, with any of the accepted objects.
+
+    >>> json_record_match('{"total": "5"}', ['{"total": ["5", "5.00"], "tip": null}'])
+    Ratio(numerator=1.0, denominator=1.0)
+
+    Raises:
+        UserError: an accepted answer is not the JSON text of an object.
+    """
+    answer = _read(prediction)
+    whole, _ = _closest(answer, answers)
+    return Ratio(answer is not None and whole.numerator == whole.denominator)
 
 
 def _closest(answer: Values | None, answers: Sequence[str]) -> tuple[Ratio, dict[Path, Ratio]]:
@@ -111,9 +142,8 @@ def _accepted(gold: str) -> Values:
 
 def _read(prediction: str | None) -> Values | None:
     """Return what the prediction gives, or None where it is unparsed."""
-    text = (prediction or "").strip()
-    fenced = FENCE.fullmatch(text)
-    return _values(fenced[1] if fenced else text, gold=False)
+    found = None if prediction is None else read_object(prediction).answer
+    return None if found is None else _values(found, gold=False)
 
 
 def _values(text: str, *, gold: bool) -> Values | None:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
+
+if TYPE_CHECKING:
+    from sgleval.answers.answer import Parsed
 
 Direction = Literal["higher", "lower"]
+Group = Literal["all", "each_and_all"]
+Composite = Literal["mean", "sum"]
 
 
 class Ratio(NamedTuple):
@@ -19,6 +25,21 @@ class Ratio(NamedTuple):
 
 MetricFunction = Callable[..., Ratio]
 PartsFunction = Callable[[str | None, Sequence[str]], dict[str, Ratio]]
+Parser = Callable[..., "Parsed"]
+"""`(text, choices) -> Parsed` reads an answer out of what a model wrote; `choices` maps letter to
+option's text and is None without options. One that reads text as the kind of thing that the
+accepted answer is takes a third parameter `answers`."""
+
+
+class Traits(TypedDict, total=False):
+    """What few metrics have; see the fields of `Metric`."""
+
+    parts: PartsFunction | None
+    parser: Parser | None
+    group: Group | None
+    group_size: int | None
+    composite: Composite | None
+    categories: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +51,27 @@ class Metric:
 
     function: MetricFunction
     name: str
-    better: Direction
+    better: Direction | None
+    """None where neither direction is better, as for the share of yes."""
     bounds: tuple[float, float | None]
-    """The least and the greatest value; no greatest (None) for error rates."""
+    """The least and the greatest Σ / Σ; no greatest (None) for error rates. A composite "sum" is at
+    most this times its categories."""
     source: str
     parts: PartsFunction | None = None
     """For structured answers: the share of each field beside that of the whole."""
+    parser: Parser | None = None
+    """The metric's own way to read text. Such a metric is given what the model wrote (without
+    reasoning, stripped) and not what the answer type read in it, and calls the parser itself."""
+    group: Group | None = None
+    """Samples that count together, such as the rotations of one question; with m the least
+    numerator among a group's k members, "all" makes each member's ratio (m / k) / (1 / k) and
+    "each_and_all" adds m to its numerator."""
+    group_size: int | None = None
+    """The only number of members that a group may have, where there is one."""
+    composite: Composite | None = None
+    """A second step: the mean, or the sum, of the values (Σ / Σ) of a column's categories."""
+    categories: tuple[str, ...] | None = None
+    """The only categories that the composite takes; others are ignored, absent ones add nothing."""
 
     def __call__(
         self,
@@ -44,6 +80,8 @@ class Metric:
         choices: Mapping[str, str] | None = None,
     ) -> Ratio:
         """Score one answer against the accepted answers; `choices` maps letter to option's text.
+
+        Of a metric with a `group` this is the member's own ratio, before the group is known.
 
         Raises:
             TypeError: the answers are one bare string, which would be taken letter by letter.
@@ -57,20 +95,39 @@ class Metric:
         numerator, denominator = self.function(prediction, answers, **given)
         return Ratio(float(numerator), float(denominator))
 
+    def read(
+        self, text: str, answers: Sequence[str], choices: Mapping[str, str] | None = None
+    ) -> Parsed | None:
+        """Return what the metric's parser finds in `text`; None for a metric without a parser."""
+        if self.parser is None:
+            return None
+        given = {"answers": answers} if _takes(self.parser, "answers") else {}
+        return self.parser(text, choices, **given)
+
     @property
     def wants_choices(self) -> bool:
         """Whether the function takes the options as its parameter `choices`."""
-        return "choices" in inspect.signature(self.function).parameters
+        return _takes(self.function, "choices")
+
+    @property
+    def definition(self) -> str:
+        """The first line of the function's docstring, or nothing."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+
+@cache  # a signature takes longer than most metrics
+def _takes(function: Callable[..., object], parameter: str) -> bool:
+    return parameter in inspect.signature(function).parameters
 
 
 def metric(
     *,
-    better: Direction,
+    better: Direction | None,
     bounds: tuple[float, float | None] = (0, 1),
     source: str,
-    parts: PartsFunction | None = None,
+    **traits: Unpack[Traits],
 ) -> Callable[[MetricFunction], Metric]:
-    """Attach direction, bounds and source to a metric's function.
+    """Attach direction, bounds, source, and where there are such the traits of `Metric`.
 
     >>> @metric(better="higher", source="by definition")
     ... def starts_alike(prediction, answers):
@@ -80,7 +137,7 @@ def metric(
     """
 
     def attach(function: MetricFunction) -> Metric:
-        return Metric(function, function.__name__, better, bounds, source, parts)
+        return Metric(function, function.__name__, better, bounds, source, **traits)
 
     return attach
 

@@ -1,6 +1,7 @@
 """What a run shows in the terminal: a progress bar while it goes, a table when it is done."""
 
 import io
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -15,16 +16,20 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from sgleval.metrics.metric import Ratio
+from sgleval.report.figures import figures
 
 Summary = Mapping[str, Any]
 Row = Mapping[str, Any]
+LINE_SECONDS = 20.0  # between two lines of one kind where there is no terminal
+_NUMBERS = re.compile(r"[0-9.]+")
 MOST_GROUPS = 20  # rows of one tag's table; summary.json has them all
 
 
 def show(summary: Summary, console: Console) -> None:
-    """Print a run's tables: the scores, each tag's groups, the fields of structured answers."""
+    """Print a run's tables: scores, groups, fields of structured answers, and what is below."""
     for part in _parts(summary):
         console.print(part)
 
@@ -50,15 +55,18 @@ def _parts(summary: Summary) -> list[RenderableType]:
             parts.append(f"… and {len(rows) - MOST_GROUPS} more in summary.json")
     if fields := summary.get("parts"):
         parts.append(_table(f"{fields[0]['metric']} by field", fields, "part", several=several))
-    parts.append(_cost(summary))
+    parts += figures(summary)
+    if summary["cost"] is not None:  # of others' predictions nobody knows it
+        parts.append(_cost(summary))
     if summary.get("note"):
-        parts.append(f"[yellow]{summary['note']}[/yellow]")
+        parts.append(Text(summary["note"], style="yellow"))
     return parts
 
 
 def _table(title: str, rows: Sequence[Row], name: str, *, several: bool) -> Table:
     """Return one table; columns that no row fills are left out."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    # A Text everywhere: in a plain str `[unk]` would be taken for markup and vanish.
+    table = Table(title=Text(title, style="bold"), title_justify="left")
     counts = [c for c in ("failed", "unparsed", "truncated") if any(c in row for row in rows)]
     for column in [*(["variant"] if several else []), "" if name == "name" else name]:
         table.add_column(column)
@@ -68,8 +76,8 @@ def _table(title: str, rows: Sequence[Row], name: str, *, several: bool) -> Tabl
         low, high = row["low"], row["high"]
         between = "" if low is None else f"{low:.3f} to {high:.3f}" if high is not None else ""
         table.add_row(
-            *([row["variant"]] if several else []),
-            str(row[name]),
+            *([Text(row["variant"])] if several else []),
+            Text(str(row[name])),
             "-" if row["value"] is None else f"{row['value']:.3f}",
             between,
             str(row["n"]),
@@ -82,9 +90,8 @@ def _cost(summary: Summary) -> str:
     cost, reuse = summary["cost"], summary["reuse"]
     words = [f"{cost['sent']} requests sent, {cost['requests']} behind the table"]
     if cost["prompt_tokens"] is not None:
-        words.append(
-            f"{cost['prompt_tokens']:,} prompt tokens ({cost['image_tokens'] or 0:,} of images)"
-        )
+        of_images = "" if cost["image_tokens"] is None else f" ({cost['image_tokens']:,} of images)"
+        words.append(f"{cost['prompt_tokens']:,} prompt tokens{of_images}")
     if reuse is not None:
         words.append(f"prefix reuse {reuse['measured']:.2f}")
     return " · ".join([*words, f"{cost['seconds']:.1f} s"])
@@ -97,34 +104,39 @@ class Bar:
         self.metric = metric
         self.progress = Progress(
             SpinnerColumn(),
-            TextColumn(task),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"),
+            TextColumn("{task.fields[state]}", markup=False),
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
         )
-        self.bar = self.progress.add_task("", total=None, state="reading the data")
+        self.bar = self.progress.add_task(task, total=None, state="reading the data")
+        self.silent = not console.is_interactive
+        self.said, self.said_at = "", 0.0
         self.numerator = self.denominator = 0.0
         self.prompt = self.cached = self.requests = self.failed = 0
         self.began = 0.0
 
     def __enter__(self) -> Self:
-        self.progress.start()
+        if not self.silent:
+            self.progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.progress.stop()
+        if not self.silent:  # else it prints an empty line
+            self.progress.stop()
 
     def tell(self, text: str) -> None:
         """Show what is going on; without a terminal, a line of it now and then."""
-        self.progress.update(self.bar, state=text)
+        self._show(text)
 
     def begin(self, total: int, kept: int) -> None:
         """Show how many answers are needed and how many were kept from before."""
         state = "all kept from before" if kept == total else "connecting"
-        self.progress.update(self.bar, total=total, completed=kept, state=state)
+        self.progress.update(self.bar, total=total, completed=kept)
+        self._show(state)
 
     def answered(self, row: Row, ratio: Ratio) -> None:
         """Count one finished prediction."""
@@ -135,7 +147,22 @@ class Bar:
         self.prompt += row.get("prompt_tokens") or 0
         self.cached += row.get("cached_tokens") or 0
         self.failed += row["error"] is not None
-        self.progress.update(self.bar, advance=1, state=self._state())
+        self.progress.update(self.bar, advance=1)
+        self._show(self._state())
+
+    def _show(self, state: str) -> None:
+        """Update the bar; without a terminal print a line if it is of a new kind, or is due."""
+        self.progress.update(self.bar, state=state)
+        if not self.silent:
+            return
+        now, kind = time.monotonic(), _NUMBERS.sub("", state)
+        if kind == self.said and now < self.said_at + LINE_SECONDS:
+            return
+        self.said, self.said_at = kind, now
+        bar = self.progress.tasks[0]
+        done = "" if bar.total is None else f" {bar.completed:.0f}/{bar.total:.0f}"
+        line = Text(f"{bar.description}{done} {state}")
+        self.progress.console.print(line, soft_wrap=True)
 
     def _state(self) -> str:
         score = self.numerator / self.denominator if self.denominator else 0.0

@@ -97,7 +97,11 @@ class Client:
     def _connections(self, number: int) -> urllib3.PoolManager:
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=self.seconds)
         return urllib3.PoolManager(
-            maxsize=number, headers=dict(self.headers), timeout=timeout, retries=False
+            maxsize=number,
+            block=True,  # forks wait for a connection instead of opening and dropping more
+            headers=dict(self.headers),
+            timeout=timeout,
+            retries=False,
         )
 
     def _attempt(
@@ -110,11 +114,18 @@ class Client:
         except HTTPError as error:
             raise _Failure(f"no connection to {self.url}: {error}", OFTEN, away=True) from error
         if reply.status == 200:  # noqa: PLR2004  (HTTP's OK)
-            return reply.json()
+            return _json(reply.data)
         problem = f"HTTP {reply.status}: {_words(reply.data)}"
         if reply.status in BUSY:
             raise _Failure(problem, OFTEN, pause=_seconds(reply.headers.get("Retry-After")))
         raise _Failure(problem, TWICE if reply.status >= 500 else ONCE)  # noqa: PLR2004  (5xx)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise _Failure(f"HTTP 200 without JSON: {_words(body)}", ONCE) from error
 
 
 def _words(body: bytes) -> str:
@@ -128,4 +139,4 @@ def _words(body: bytes) -> str:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    return float(retry_after) if retry_after and retry_after.isdigit() else None
+    return float(retry_after) if retry_after and retry_after.isdecimal() else None

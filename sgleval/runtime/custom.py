@@ -11,7 +11,7 @@ from typing import Any, Self
 from sgleval.digests import file_digest
 from sgleval.errors import UserError
 from sgleval.fingerprint import digest
-from sgleval.runtime.frontend import BaseBackend
+from sgleval.runtime.frontend import BaseBackend, ChoicesDecision
 from sgleval.runtime.ledger import Ledger
 from sgleval.runtime.model import Model
 from sgleval.runtime.template import Template
@@ -48,18 +48,20 @@ class PredictBackend(BaseBackend):  # type: ignore[misc]  # sglang has no types
         del sampling_params
         if self.sample is None:
             raise TypeError("predict() needs a sample; run the program through sgleval")
-        images = [Image(source) for source, _ in s.images_]
+        images = [Image(Path(at) if isinstance(at, str) else at) for at, _ in s.images_]
         prompt = {"prompt": s.text_} if self.wants_prompt else {}
-        try:
-            text = self.model.predict(images, self.sample.question, self.sample.choices, **prompt)
-            _refuse_other_than_text(text)
-        except Exception as error:
-            if not s.use_thread:
-                raise
-            self.ledger.errors.append(error)  # inside a fork, whose thread would die unseen
-            return "", {}
-        self.ledger.requests += 1
+        text = self.model.predict(images, self.sample.question, self.sample.choices, **prompt)
+        if not isinstance(text, str):
+            raise TypeError(f"predict() returned {type(text).__name__}; it must return a str")
+        self.ledger.add({}, images=True)  # it says nothing of tokens, its images' included
         return text, {}
+
+    def select(
+        self, s: Any, choices: list[str], temperature: float, choices_method: Any
+    ) -> ChoicesDecision:
+        """Ask the model as for a `gen`: what it says counts, one of the choices or not."""
+        del choices, temperature, choices_method
+        return ChoicesDecision(*self.generate(s, None))
 
     def examine(self, *specialities: str) -> None:
         """Raise `UserError` for what `predict` cannot see unless it takes the prompt."""
@@ -68,11 +70,6 @@ class PredictBackend(BaseBackend):  # type: ignore[misc]  # sglang has no types
                 f"{speciality}, which predict(images, question, choices) cannot see;"
                 " give it a parameter `prompt`"
             )
-
-
-def _refuse_other_than_text(text: object) -> None:
-    if not isinstance(text, str):
-        raise TypeError(f"predict() returned {type(text).__name__}; it must return a str")
 
 
 def from_factory(spec: str) -> Model:
@@ -87,7 +84,7 @@ def from_factory(spec: str) -> Model:
     factory = getattr(module, name, None)
     if not callable(factory):
         raise UserError(f"--model {spec}: no function or class {name!r} there; name one")
-    made = factory()
+    made = _made(spec, factory)
     if isinstance(made, BaseBackend):
         backend, template = made, _roles_of(made)
     elif callable(getattr(made, "predict", None)):
@@ -98,15 +95,26 @@ def from_factory(spec: str) -> Model:
         )
     stated = getattr(made, "identity", None)
     return Model(
-        name=name if stated is None else str(stated).partition("@")[0],
+        name=Path(str(module.__file__)).stem,
         identity=digest(stated or [name, file_digest(Path(str(module.__file__)))]),
         template=template,
-        facts={"source": "own class", "factory": Path(spec).name, "constraint": "none"},
+        facts={"source": "own class", "factory": Path(spec).name}
+        | ({"constraint": "none"} if template is PLAIN else {}),
         open=lambda _connections, _tell: contextlib.nullcontext(backend),
         concurrency=8,
         constrained=template is not PLAIN,
         examine=getattr(backend, "examine", lambda *_: None),
     )
+
+
+def _made(spec: str, factory: Any) -> Any:
+    try:
+        return factory()
+    except UserError:
+        raise
+    except Exception as error:  # the user's code
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"--model {spec}: {words}; mend the factory") from error
 
 
 def _module(spec: str) -> tuple[Any, str]:
@@ -118,9 +126,10 @@ def _module(spec: str) -> tuple[Any, str]:
     sys.path.insert(0, str(Path.cwd()))
     try:
         return importlib.import_module(where), name
-    except ImportError as error:
+    except Exception as error:  # the user's code, or no module's name
+        words = " ".join(str(error).split())
         raise UserError(
-            f"--model {spec}: {error}; give FILE.py:FACTORY or MODULE:FACTORY"
+            f"--model {spec}: {words}; give FILE.py:FACTORY or MODULE:FACTORY"
         ) from error
 
 

@@ -69,6 +69,8 @@ from sglang.lang.chat_template import (  # noqa: E402
     ChatTemplateStyle,
     chat_template_registry,
 )
+from sglang.lang.choices import ChoicesDecision  # noqa: E402
+from sglang.lang.interpreter import StreamExecutor  # noqa: E402
 from sglang.lang.ir import SglFunction  # noqa: E402
 
 __all__ = [
@@ -76,8 +78,10 @@ __all__ = [
     "BaseBackend",
     "ChatTemplate",
     "ChatTemplateStyle",
+    "ChoicesDecision",
     "RuntimeEndpoint",
     "SglFunction",
+    "StreamExecutor",
     "chat_template_registry",
     "import_light",
 ]

@@ -44,7 +44,8 @@ def from_folder(folder: Path) -> Template:
     tokens = {name: _text(settings.get(name)) for name in ("bos_token", "eos_token", "unk_token")}
     if tokens["bos_token"] and _writes_itself(folder, tokens["bos_token"]):
         tokens["bos_token"] = ""  # the tokenizer puts it in front; the text must not hold it again
-    return _read(str(folder), source, tokens, frozenset(special))
+    template = _read(str(folder), source, tokens, frozenset(special))
+    return replace(template, folder=folder)
 
 
 def from_file(path: Path) -> Template:

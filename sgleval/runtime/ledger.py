@@ -15,8 +15,6 @@ class Ledger:
     requests: int = 0
     tokens: dict[str, int | None] = field(default_factory=dict)
     """Sums by kind; null as soon as one reply does not say."""
-    errors: list[Exception] = field(default_factory=list)
-    """What failed inside forks, whose threads would die unseen."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, meta: Mapping[str, Any], *, images: bool) -> None:

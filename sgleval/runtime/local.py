@@ -48,9 +48,7 @@ def from_hub(
     """
     from huggingface_hub import snapshot_download
 
-    given = next(
-        (flags[at + 1] for at, flag in enumerate(flags[:-1]) if flag == "--revision"), None
-    )
+    given = next((m[1] for m in re.finditer(r"--revision[= ](\S+)", " ".join(flags))), None)
     try:
         folder = Path(snapshot_download(name, revision=given, allow_patterns=TOKENIZER_FILES))
     except (OSError, ValueError) as error:  # the hub's errors are of these kinds
@@ -99,12 +97,12 @@ def _own_server(
 def answer_flags(flags: Sequence[str]) -> list[str]:
     """Return the flags, with their values, that can change an answer, in an order of their own.
 
-    >>> answer_flags(["--port", "1", "--quantization", "fp8", "--log-level=info"])
+    >>> answer_flags(["--port", "1", "--quantization=fp8", "--log-level=info"])
     ['--quantization fp8']
     """
     words = " ".join(flags)
     return sorted(
-        "--" + flag.strip()
+        "--" + re.sub(r"^([\w-]+)=", r"\1 ", flag.strip())
         for flag in re.split(r"(?:^|\s)--(?=[a-z])", words)
         if flag.strip() and not HARMLESS.match("--" + flag)
     )

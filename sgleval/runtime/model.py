@@ -1,14 +1,13 @@
 """A model: its identity now, its backend when it is needed."""
 
 import contextlib
-import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sgleval.errors import RunError
-from sgleval.runtime.client import Client
+from sgleval.runtime.client import Client, RequestError
 from sgleval.runtime.server import healthy
 from sgleval.runtime.sglang import SglangBackend
 from sgleval.runtime.template import Template
@@ -44,11 +43,14 @@ def kept_open(model: Model) -> Iterator[Model]:
     """Give the model with one backend for the whole block, opened when it is first needed."""
     with contextlib.ExitStack() as stack:
 
-        @functools.cache
-        def backend(connections: int, tell: Tell) -> Any:
-            return stack.enter_context(model.open(connections, tell))
+        opened: list[Any] = []
 
-        yield replace(model, open=lambda n, tell: contextlib.nullcontext(backend(n, tell)))
+        def backend(connections: int, tell: Tell) -> contextlib.AbstractContextManager[Any]:
+            if not opened:
+                opened.append(stack.enter_context(model.open(connections, tell)))
+            return contextlib.nullcontext(opened[0])
+
+        yield replace(model, open=backend)
 
 
 @contextlib.contextmanager
@@ -74,3 +76,14 @@ def wait_for(url: str) -> None:
         if time.monotonic() > end:
             raise RunError(f"{url} is gone for {AWAY_SECONDS:.0f} s; what was answered is kept")
         time.sleep(1)
+
+
+def pool_tokens(backend: Any) -> int | None:
+    """Return how many tokens the server's KV cache holds, or None where it does not say."""
+    if not isinstance(backend, SglangBackend):
+        return None
+    try:
+        said = backend.client.get("/server_info").get("max_total_num_tokens")
+    except RequestError:
+        return None
+    return int(said) if said else None

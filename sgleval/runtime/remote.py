@@ -26,8 +26,12 @@ def from_url(url: str, template: Template | None) -> Model:
     try:
         info, server = client.get("/model_info"), client.get("/server_info")
     except RequestError as error:
-        raise UserError(f"--model {url}: no SGLang server answers there ({error})") from error
-    template = template or _template_of(url, info)
+        raise UserError(
+            f"--model {url}: no SGLang server answers there ({error}); give its address"
+        ) from error
+    if not isinstance(info, dict) or not isinstance(server, dict) or "model_path" not in info:
+        raise UserError(f"--model {url}: what answers there is no SGLang server; give its address")
+    template = template or _template_of(url, info, server.get("revision"))
     facts = {name: server.get(name) for name in FACTS}
     facts |= {name: info.get(name) for name in ("weight_version", "model_path")}
     version = str(facts["weight_version"])
@@ -48,7 +52,7 @@ def from_url(url: str, template: Template | None) -> Model:
     )
 
 
-def _template_of(url: str, info: Mapping[str, Any]) -> Template:
+def _template_of(url: str, info: Mapping[str, Any], revision: str | None) -> Template:
     """Return the template from the served model's folder, if it is here, or from the hub."""
     path = str(info.get("tokenizer_path") or info.get("model_path"))
     if Path(path).is_dir():
@@ -56,7 +60,8 @@ def _template_of(url: str, info: Mapping[str, Any]) -> Template:
     from huggingface_hub import snapshot_download
 
     try:
-        return from_folder(Path(snapshot_download(path, allow_patterns=TOKENIZER_FILES)))
+        folder = snapshot_download(path, revision=revision, allow_patterns=TOKENIZER_FILES)
+        return from_folder(Path(folder))
     except (OSError, ValueError) as error:  # the hub's errors are of these kinds
         raise UserError(
             f"--model {url}: the chat template of {path} is not known here; {WAY_OUT}"

@@ -28,15 +28,15 @@ def keep_up(
     if port is not None:
         refuse_busy_port(port)
     model = find_model(spec, flags, chat_template, port)
-    version = model.facts.get("weight_version")
+    version, kept = model.facts.get("weight_version"), model.facts.get("flags", ())
     if model.facts["source"] != "own server" or version is None:
         raise UserError(f"--model {spec}: nothing to serve; give demo, a folder or a hub id")
-    if port is None and (found := find_served(version, flags)):
+    if port is None and (found := find_served(version, kept)):
         tell(f"{model.name} is up at {found.url} already")
         return
     with model.open(1, tell) as backend:
         url = backend.client.url
-        with recorded(Served(url, os.getpid(), version, list(flags))):
+        with recorded(Served(url, os.getpid(), version, list(kept))):
             tell(f"serving {model.name} at {url}; Ctrl-C ends it")
             while True:
                 time.sleep(LOOK_SECONDS)

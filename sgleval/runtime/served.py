@@ -47,17 +47,25 @@ def find_served(weight_version: str, flags: Sequence[str]) -> Served | None:
             served = Served(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError):
             continue  # being written, or of another release
-        if not _up(served):
+        if not _alive(served.process):
             path.unlink(missing_ok=True)
-        elif served.weight_version == weight_version and served.flags == list(flags):
+        elif (served.weight_version, served.flags) == (weight_version, list(flags)) and _up(served):
             return served
     return None
 
 
-def _up(served: Served) -> bool:
+def _alive(process: int) -> bool:
     try:
-        os.kill(served.process, 0)
-        info = Client(served.url, seconds=10).get("/model_info")
-    except (OSError, RequestError):
+        os.kill(process, 0)
+    except OSError:
         return False
-    return bool(info.get("weight_version") == served.weight_version)
+    return True
+
+
+def _up(served: Served) -> bool:
+    """Say whether it answers now: one that `sgleval serve` starts again keeps its record."""
+    try:
+        info = Client(served.url, seconds=10).get("/model_info")
+    except RequestError:
+        return False
+    return isinstance(info, dict) and info.get("weight_version") == served.weight_version

@@ -19,6 +19,7 @@ import urllib3
 
 from sgleval.digests import user_folder
 from sgleval.errors import RunError, UserError
+from sgleval.runtime import cpu_platform
 
 READY_SECONDS = 3600.0  # a large model on a slow disk; a server that fails says so at once
 STOP_SECONDS = 20.0
@@ -30,18 +31,19 @@ COMMON_FLAGS = (
     "--enable-cache-report",
     "--enable-metrics",
     "--sleep-on-idle",  # an idle scheduler burns most of a core otherwise
+    *("--mm-preprocess-cache-size-mb", "256"),  # else every question decodes its image again
 )
 CPU_FLAGS = (
-    *("--device", "cpu"),
-    *("--attention-backend", "torch_native"),  # the default wants kernels that no wheel on PyPI has
-    "--disable-overlap-schedule",
+    *cpu_platform.FLAGS,
     "--skip-server-warmup",
-    *("--mem-fraction-static", "0.3"),
-    *("--max-total-tokens", "20000"),
+    *("--mem-fraction-static", "0.3"),  # of the whole machine's memory, which others use too
+    *("--max-total-tokens", "65536"),  # some 50 receipts
 )
-ENVIRONMENT = {
+ENVIRONMENT = cpu_platform.ENVIRONMENT | {
     "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION": "0",  # /health answers in 10 ms
-    "SGLANG_FORCE_SHUTDOWN": "1",  # a lost request must not hold up the end
+    "SGLANG_FORCE_SHUTDOWN": "1",  # a lost request must not hold up the end,
+    "SGLANG_PYSPY_DUMP_BEFORE_CRASH": "0",  # nor five seconds of diagnostics
+    "SGLANG_CUDA_COREDUMP_BEFORE_CRASH": "0",
     "TOKENIZERS_PARALLELISM": "false",
 }
 
@@ -166,8 +168,8 @@ class Server:
 
     def stop(self) -> None:
         """End the whole process group; the log goes with it unless the server had failed."""
+        self._stopped = True  # before the lock, which a restart in another thread holds
         with self._lock:
-            self._stopped = True
             failed = self.process is not None and not self.alive()
             self._end()
             self._spawner.shutdown(wait=False)
@@ -204,6 +206,8 @@ class Server:
             if not self.alive():
                 code = self.process.returncode if self.process else None
                 raise RunError(f"the server ended with exit code {code}; {self.tail()}")
+            if self._stopped:
+                raise RunError("the server was stopped while it started")
             if seconds > READY_SECONDS:
                 raise RunError(f"the server was not ready after {seconds:.0f} s; {self.tail()}")
             self.tell(f"starting the server, {seconds:.0f} s")

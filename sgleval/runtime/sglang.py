@@ -1,10 +1,11 @@
 """The backend: SGLang's own `RuntimeEndpoint` with several images, time-outs, retries, a ledger."""
 
+import contextlib
 import copy
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from sgleval.errors import RunError
 from sgleval.runtime.client import Client, RequestError
 from sgleval.runtime.frontend import RuntimeEndpoint
 from sgleval.runtime.ledger import Ledger
@@ -32,8 +33,7 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
     """A running SGLang server, for programs.
 
     It works under SGLang's own `run` and `run_batch` too. `opened()` gives the view that one
-    program gets: with a ledger, and with errors inside forks noted instead of raised (their threads
-    would die unseen and the program would wait for ever).
+    program gets, with a ledger.
     """
 
     def __init__(
@@ -44,7 +44,9 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
         self.base_url, self.api_key, self.verify = client.url, None, None
         self.support_concate_and_append = False  # would need a route that SGLang no longer has
         self.chat_template = template.for_frontend()
+        self.stop = template.stop
         self.extra = dict(extra or {})
+        self.is_cold = False
         self.ledger: Ledger | None = None
 
     def opened(self, sample: Sample | None = None) -> Self:
@@ -52,6 +54,14 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
         del sample  # a user's own model wants it; this one has everything in the prompt
         view = copy.copy(self)
         view.ledger = Ledger()
+        if self.is_cold:
+            view.extra = self.extra | {"cache_salt": uuid.uuid4().hex}
+        return view
+
+    def cold(self) -> Self:
+        """Return the same server with a cache for each program that nothing else ever filled."""
+        view = copy.copy(self)
+        view.is_cold = True
         return view
 
     def generate(self, s: Any, sampling_params: Any) -> tuple[str, dict[str, Any]]:
@@ -60,63 +70,50 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
         Raises:
             RequestError: no answer, or one that cannot be trusted.
         """
+        stop = sampling_params.stop or ()
+        # A list of its own: the program's may be shared, and SGLang's code appends to it.
+        sampling_params.stop = [*([stop] if isinstance(stop, str) else stop), *self.stop]
         self._handle_dtype_to_regex(sampling_params)
         body = {"text": s.text_, "sampling_params": sampling_params.to_srt_kwargs()}
         for name in LOGPROB_FIELDS:
             if (value := getattr(sampling_params, name)) is not None:
                 body[name] = value
-        try:
-            reply = self._ask(s, body)
-        except (RequestError, RunError) as error:
-            if self.ledger is None or not s.use_thread:
-                raise
-            self.ledger.errors.append(error)  # inside a fork
-            return "", {}
+        reply = self._ask(s, body)
         return reply["text"], reply["meta_info"]
 
     def commit_lazy_operations(self, s: Any) -> None:
         """Warm the prefix that forks share; where that fails the forks' own requests will tell."""
-        try:
+        with contextlib.suppress(RequestError):
             self._ask(s, {"text": s.text_, "sampling_params": {"max_new_tokens": 0}})
-        except RequestError:
-            return
 
     fill_image = commit_lazy_operations
 
     def cache_prefix(self, prefix_str: str) -> None:
         """Warm a program's constant text; an optimisation must not stop a run."""
-        try:
+        with contextlib.suppress(RequestError):
             self._post({"text": prefix_str, "sampling_params": {"max_new_tokens": 0}})
-        except RequestError:
-            return
 
-    def _ask(self, s: Any, body: dict[str, Any]) -> dict[str, Any]:
-        """Send a program's prompt and check the reply; an aborted one is tried once more."""
+    def _ask(self, s: Any, body: dict[str, Any]) -> Any:
+        """Send a prompt, or a list of them, and check the reply; an aborted one is tried again."""
         self._add_images(s, body)
-        for _ in range(2):
+        reply = self._post(body)
+        if _abort(reply):
             reply = self._post(body)
-            meta = reply["meta_info"]
-            if meta["finish_reason"]["type"] != "abort":
-                break
-        else:
-            raise RequestError(
-                f"aborted: {meta['finish_reason'].get('message') or 'no reason given'}"
-            )
-        if s.images_ and not meta.get("image_tokens"):
-            raise RequestError(
-                f"the server dropped {len(s.images_)} image(s): no image tokens came back"
-            )
-        if self.ledger is not None:
-            self.ledger.add(meta, images=bool(s.images_))
-        return dict(reply)
+        if abort := _abort(reply):
+            raise RequestError(f"aborted: {abort.get('message') or 'no reason given'}")
+        for meta in _metas(reply):
+            if s.images_ and not meta.get("image_tokens"):
+                raise RequestError(
+                    f"the server dropped {len(s.images_)} image(s): no image tokens came back"
+                )
+            if self.ledger is not None:
+                self.ledger.add(meta, images=bool(s.images_))
+        return reply
+
+    _generate_http_request = _ask  # what SGLang's `select` calls
 
     def _post(self, body: dict[str, Any]) -> Any:
         return self.client.post("/generate", body | self.extra)
-
-    def _generate_http_request(self, s: Any, data: dict[str, Any]) -> Any:
-        """Serve SGLang's `select`, whose prompts may be a list."""
-        self._add_images(s, data)
-        return self._post(data)
 
     def _add_images(self, s: Any, data: dict[str, Any]) -> None:
         """Add the original bytes as data URLs, in the program's order.
@@ -127,6 +124,17 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
             return
         urls = [data_url(encoded) for _, encoded in s.images_]
         data["image_data"] = [urls] * len(data["text"]) if isinstance(data["text"], list) else urls
+
+
+def _metas(reply: Any) -> Iterator[dict[str, Any]]:
+    for one in reply if isinstance(reply, list) else [reply]:
+        yield one["meta_info"]
+
+
+def _abort(reply: Any) -> dict[str, Any] | None:
+    """Return the finish reason that says that the server gave up, if there is one."""
+    reasons = (meta.get("finish_reason") or {} for meta in _metas(reply))
+    return next((reason for reason in reasons if reason.get("type") == "abort"), None)
 
 
 def data_url(encoded: str) -> str:

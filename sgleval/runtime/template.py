@@ -36,6 +36,8 @@ class Template:
     special: frozenset[str] = frozenset()
     """Texts that the tokenizer turns into control tokens."""
     stop: tuple[str, ...] = ()
+    folder: Path | None = None
+    """Where the tokenizer is that it came with."""
 
     @cached_property
     def digest(self) -> str:
@@ -97,7 +99,7 @@ class Template:
             name=self.name,
             default_system_prompt=self.default_system,
             role_prefix_and_suffix=dict(self.roles),
-            stop_str=list(self.stop),
+            stop_str=(),  # the backend adds ours; SGLang would append to the program's own list
             image_token=self.image,
         )
 

@@ -7,7 +7,7 @@ from sglang.srt.platforms.cpu import CpuDeviceMixin
 from sglang.srt.platforms.device_mixin import PlatformEnum
 from sglang.srt.platforms.interface import PlatformCapabilities, SRTPlatform
 
-from sgleval.runtime.cpu_platform import vision_attention
+from sgleval.runtime.cpu_platform import cached_prefix, vision_attention
 
 
 class TorchCpuPlatform(CpuDeviceMixin, SRTPlatform):  # type: ignore[misc] # sglang has no types
@@ -37,3 +37,4 @@ class TorchCpuPlatform(CpuDeviceMixin, SRTPlatform):  # type: ignore[misc] # sgl
     def post_load_model(self, model: torch.nn.Module) -> None:  # noqa: ARG002 # SGLang's signature
         """Replace the stock methods that waste a CPU; SGLang calls this once per loaded model."""
         vision_attention.install()
+        cached_prefix.install()

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ import polars as pl
 
 from sgleval import manifest
 from sgleval.ask import Nobody, Sent, Watch, ask
-from sgleval.errors import UserError
-from sgleval.metrics import Metric, find_metric
+from sgleval.cache_check import parse_check
+from sgleval.errors import RunError, UserError
+from sgleval.metrics import METRICS, Metric, find_metric
 from sgleval.plan import Plan, make_plan
 from sgleval.runtime.connect import find_model
 from sgleval.runtime.ledger import TOKENS
 from sgleval.runtime.model import Model
-from sgleval.score import score, summarize
+from sgleval.score import calibration, efficiency, score, summarize
 from sgleval.store import Journal
 from sgleval.tables import prediction, predictions_frame, samples_frame
 from sgleval.task import Task, load_task
@@ -50,6 +51,8 @@ def evaluate(  # noqa: PLR0913  (what a notebook may say of a run, by keyword)
     variants: Sequence[str] = (),
     metrics: Sequence[str] = (),
     concurrency: int | None = None,
+    planned: bool = True,
+    check_cache: int | str | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     fresh: bool = False,
@@ -64,13 +67,14 @@ def evaluate(  # noqa: PLR0913  (what a notebook may say of a run, by keyword)
     task = chosen(task, data, variants, metrics)
     model = find_model(model) if isinstance(model, str) else model
     watch = watch or Nobody()
-    began = time.monotonic()
+    recheck_of, began = parse_check(check_cache), time.monotonic()
     plan = make_plan(task, model, limit, seed)
     folder = Path(out) if out else default_folder(task, model, plan.identity)
     with opened_journal(folder, plan, fresh=fresh) as journal:
         facts = manifest.begun(plan)
         manifest.write(folder / "run.json", facts)
-        sent = ask(plan, journal, concurrency or model.concurrency, watch)
+        workers = concurrency or model.concurrency
+        sent = ask(plan, journal, workers, watch, planned=planned, recheck_of=recheck_of)
         run = _tables(folder, plan, journal, sent, time.monotonic() - began)
         manifest.write(folder / "run.json", facts | manifest.ended(run.summary))
     return run
@@ -101,15 +105,20 @@ def opened_journal(folder: Path, plan: Plan, *, fresh: bool) -> Iterator[Journal
 
     Raises:
         UserError: the folder holds answers of another identity, or is in use.
+        RunError: (from the block) the disk refuses, or a file of the data is gone.
     """
     held = manifest.read(folder / "run.json")
-    if held and held["identity"] != plan.identity and not fresh:
+    if held is not None and held.get("identity") != plan.identity and not fresh:
         changed = ", ".join(manifest.differences(held, plan)) or "its identity"
         raise UserError(f"{folder}: holds another run ({changed}); give another --out, or --fresh")
     with Journal(folder / "journal.jsonl") as journal:
         if fresh:
             journal.clear()
-        yield journal
+        try:
+            yield journal
+        except OSError as error:
+            where, what = error.filename or folder, error.strerror or error
+            raise RunError(f"{where}: {what}; what was answered is kept") from error
 
 
 def _tables(folder: Path, plan: Plan, journal: Journal, sent: Sent, seconds: float) -> Run:
@@ -123,8 +132,9 @@ def _tables(folder: Path, plan: Plan, journal: Journal, sent: Sent, seconds: flo
     )
     samples.write_parquet(folder / "samples.parquet")
     predictions.write_parquet(folder / "predictions.parquet")
-    head = {"task": task.name, "model": plan.model.name, "note": plan.model.note}
-    return scored(folder, samples, predictions, task.measures, head, sent.summary(seconds))
+    head = {"task": task.name, "model": plan.model.name, "note": plan.note}
+    tail = sent.summary(seconds) | {"constrained": manifest.is_constrained(plan), "tags": {}}
+    return scored(folder, samples, predictions, task.measures, head, tail)
 
 
 def scored(
@@ -136,15 +146,17 @@ def scored(
     tail: dict[str, Any],
 ) -> Run:
     """Score predictions, write `scores.parquet` and `summary.json`, and return the run."""
-    scores = score(samples, predictions, metrics)
+    scores = score(samples, predictions, metrics, **tail["tags"])
     failed = predictions["error"].is_not_null().sum()
     complete = samples.height * predictions["variant"].n_unique() == predictions.height
     counts = {"complete": complete, "n": samples.height, "failed": failed}
-    summary = head | counts | summarize(samples, predictions, scores, metrics)
+    summary = head | counts | summarize(samples, predictions, scores, metrics, **tail["tags"])
     summary |= {
         "cost": cost(predictions) | tail["cost"],
         "reuse": tail["reuse"],
-        "cache_check": None,
+        "cache_check": tail["cache_check"],
+        "efficiency": efficiency(predictions, scores, metrics),
+        "calibration": calibration(predictions, scores, metrics, constrained=tail["constrained"]),
     }
     scores.write_parquet(folder / "scores.parquet")
     manifest.write(folder / "summary.json", summary)
@@ -161,8 +173,12 @@ def cost(predictions: pl.DataFrame) -> dict[str, int | None]:
     return sums
 
 
-def rescore(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+def rescore(
+    folder: Path, names: Sequence[str], tags: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Score a stored run again by its own or by other metrics, and return the new summary.
+
+    `tags` may name the tags that stand for `group` and `category` in `sgleval.score.score`.
 
     Raises:
         UserError: the folder holds no run, or a metric is not known by name.
@@ -172,9 +188,15 @@ def rescore(folder: Path, names: Sequence[str]) -> dict[str, Any]:
         raise UserError(
             f"{folder}: no finished run here; give the folder that `sgleval run` printed"
         )
-    metrics = [find_metric(name) for name in names or facts["metrics"]]
+    if own := [] if names else [name for name in facts["metrics"] if name not in METRICS]:
+        raise UserError(
+            f"{folder}: the metric {own[0]!r} stands in the task file; run the task again (nothing"
+            " is asked again), or name others with --metric"
+        )
+    metrics = [find_metric(name) for name in dict.fromkeys(names or facts["metrics"])]
     samples = pl.read_parquet(folder / "samples.parquet")
     predictions = pl.read_parquet(folder / "predictions.parquet")
     head = {name: held[name] for name in ("task", "model", "note")}
-    tail = {"cost": held["cost"] | {"sent": 0}, "reuse": None}
+    tail = {"cost": held["cost"] | {"sent": 0}, "reuse": None, "cache_check": None}
+    tail |= {"constrained": facts["constraint"] == "decoding", "tags": tags or {}}
     return scored(folder, samples, predictions, metrics, head, tail).summary

@@ -1,6 +1,7 @@
 """The command line: options in, one call, text out."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from sgleval.cli.score import score
 from sgleval.errors import RunError, UserError
 
 NOT_FINISHED, MISTAKE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
@@ -22,12 +24,14 @@ class Commands(click.Group):
         """Run a command and exit; anything unexpected shows its traceback."""
         words = list(sys.argv[1:] if args is None else args)
         at = words.index("--") if "--" in words else len(words)
-        for kind in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(kind, _interrupt)
+        _take_signals()
         try:
             code = super().main(words[:at], standalone_mode=False, obj=words[at + 1 :], **kwargs)
-        except click.ClickException as error:
+        except click.exceptions.NoArgsIsHelpError as error:
             error.show()
+            code = error.exit_code
+        except click.ClickException as error:
+            click.echo(f"Error: {_in_a_line(error)}", err=True)
             code = error.exit_code
         except (click.Abort, KeyboardInterrupt):
             click.echo("Interrupted; what was answered is kept.", err=True)
@@ -38,12 +42,34 @@ class Commands(click.Group):
         except RunError as error:
             click.echo(f"Not finished: {error}", err=True)
             code = NOT_FINISHED
-        sys.exit(code if isinstance(code, int) else 0)
+        code = code if isinstance(code, int) else 0
+        if args is None and code in (INTERRUPTED, NOT_FINISHED):
+            _leave_at_once(code)
+        sys.exit(code)
 
 
-def _interrupt(*_: object) -> None:
+def _in_a_line(error: click.ClickException) -> str:
+    message = " ".join(error.format_message().split())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message} ({context.command_path} --help)" if context else message
+
+
+def _leave_at_once(code: int) -> None:
+    """End the process, which otherwise waits for the calls of `predict` that are under way."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _take_signals() -> None:
     """Take SIGTERM like Ctrl-C, so that every block is left in order."""
-    raise KeyboardInterrupt
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for kind in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(kind) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(kind, interrupt)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,6 +83,9 @@ def main(context: click.Context) -> None:
     """
     if context.obj and context.invoked_subcommand not in {"run", "serve"}:
         raise click.UsageError(f"{context.invoked_subcommand} takes no server flags after --")
+
+
+main.add_command(score)
 
 
 def model_options(command: Command) -> Command:
@@ -109,7 +138,8 @@ def run(
     from rich.console import Console
 
     from sgleval.dataset.limit import parse_limit
-    from sgleval.evaluate import chosen, evaluate
+    from sgleval.evaluation import chosen, evaluate
+    from sgleval.plan import make_plan
     from sgleval.report.terminal import Bar, show
     from sgleval.runtime.connect import find_model
     from sgleval.runtime.model import kept_open
@@ -119,9 +149,11 @@ def run(
     console, errors = Console(stderr=as_json), Console(stderr=True)
     loaded = [chosen(path, data, variants, metrics) for path in tasks]
     summaries = []
+    folders = _folders(out, [task.name for task in loaded])
     with kept_open(find_model(model, server_flags, chat_template)) as opened:
-        for task in loaded:
-            folder = out / task.name if out and len(loaded) > 1 else out
+        for task in loaded[1:]:  # what is wrong with it is found before anything is sent
+            make_plan(task, opened, limit, seed)
+        for task, folder in zip(loaded, folders, strict=True):
             with Bar(task.name, task.measures[0].name, errors) as bar:
                 done = evaluate(
                     task,
@@ -135,28 +167,20 @@ def run(
                     watch=bar,
                 )
             show(done.summary, console)
-            console.print(f"kept in {done.folder}", highlight=False, soft_wrap=True)
+            console.print(f"kept in {done.folder}", highlight=False, markup=False, soft_wrap=True)
             summaries.append(done.summary)
     if as_json:
         click.echo(json.dumps(summaries[0] if len(summaries) == 1 else summaries))
     return SOME_FAILED if any(summary["failed"] for summary in summaries) else 0
 
 
-@main.command()
-@click.argument("folder", metavar="RUN", type=Path)
-@click.option("--metric", "metrics", metavar="NAME", multiple=True, help="Not the run's own.")
-@click.option("--json", "as_json", is_flag=True, help="The summary as JSON on standard output.")
-def score(folder: Path, *, metrics: tuple[str, ...], as_json: bool) -> None:
-    """Score the answers kept in the folder RUN again; no model is needed."""
-    from rich.console import Console
-
-    from sgleval.evaluate import rescore
-    from sgleval.report.terminal import show
-
-    summary = rescore(folder, metrics)
-    show(summary, Console(stderr=as_json))
-    if as_json:
-        click.echo(json.dumps(summary))
+def _folders(out: Path | None, names: Sequence[str]) -> list[Path | None]:
+    """Return the folder that `--out` means for each task: DIR, or DIR/<task> of several."""
+    if out is None or len(names) == 1:
+        return [out] * len(names)
+    if len(set(names)) < len(names):
+        raise UserError(f"--out {out}: two tasks have one name; run them one by one")
+    return [out / name for name in names]
 
 
 @main.command()

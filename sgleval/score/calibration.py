@@ -1,0 +1,73 @@
+"""Calibration of a run: whether the model is as often right as it is sure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from sgleval.metrics.calibration import (
+    brier,
+    ece_equal_mass,
+    ece_equal_width,
+    reliability_bins,
+    selective_accuracy,
+    selective_area,
+)
+from sgleval.score.correct import correct
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sgleval.metrics.metric import Metric
+
+Row = dict[str, Any]
+
+COVERAGES = (0.1, 0.25, 0.5, 0.75)
+
+
+def calibration(
+    predictions: pl.DataFrame,
+    scores: pl.DataFrame,
+    metrics: Sequence[Metric],
+    *,
+    constrained: bool | None,
+) -> Row | None:
+    """Return the key `calibration` of the summary; None where nothing has a confidence.
+
+    `metric` is the first one that can say of a sample whether it is right, `constrained` whether
+    decoding was, which inflates confidence (None: not known). `rows` has one per variant and
+    perturbation: `n` samples with a confidence and those `without` (failed, or the backend gave
+    none), the mean `confidence` and `accuracy`, `ece_equal_mass` and `ece_equal_width` over 10
+    bins, `brier`, `selective_area`, `selective_accuracy` by coverage, and the reliability `bins` of
+    equal width that are not empty.
+    """
+    right = correct(scores, metrics)
+    if right is None or predictions["confidence"].null_count() == predictions.height:
+        return None
+    keys = ["variant", "perturbation"]
+    judged = predictions.join(right, on=[*keys, "sample_id"], maintain_order="left")
+    rows = []
+    for key, group in judged.group_by(keys, maintain_order=True):
+        # A product of rounded probabilities may be a hair above 1.
+        sure = pl.col("confidence").clip(0, 1)
+        known = group.select(sure, pl.col("correct").cast(pl.Float64)).drop_nulls()
+        counts = {"n": known.height, "without": group.height - known.height}
+        rows.append(dict(zip(keys, key, strict=True)) | counts | _figures(known))
+    return {"metric": right["metric"][0], "constrained": constrained, "rows": rows}
+
+
+def _figures(known: pl.DataFrame) -> Row:
+    sure, right = known["confidence"], known["correct"]
+    return {
+        "confidence": sure.mean(),
+        "accuracy": right.mean(),
+        "ece_equal_mass": ece_equal_mass(sure, right),
+        "ece_equal_width": ece_equal_width(sure, right),
+        "brier": brier(sure, right),
+        "selective_area": selective_area(sure, right),
+        "selective_accuracy": {
+            str(share): selective_accuracy(sure, right, share) for share in COVERAGES
+        },
+        "bins": [found._asdict() for found in reliability_bins(sure, right) if found.n],
+    }
