@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sgleval.demo.render import Mark, Page, Question
 
-WIDTH, HEIGHT = 224, 280
+WIDTH, HEIGHT = 224, 308
 """Pixels; both are multiples of the 28 pixels of a visual token."""
 
 
@@ -119,13 +119,13 @@ def typeset(lines: list[Line], rng: random.Random) -> tuple[Image.Image, list[Ma
     draw = ImageDraw.Draw(image)
     size, left, right = rng.choice((14, 14.5, 15, 15.5, 16, 17)), rng.randint(5, 18), 0
     right = WIDTH - rng.randint(5, 18)
-    pitch = min(rng.uniform(23.5, 29), (HEIGHT - 12) / len(lines))
-    top = rng.uniform(5, max(6, HEIGHT - 6 - pitch * len(lines)))
+    pitch = min(rng.uniform(29, 34), (HEIGHT - 10) / len(lines))  # a visual token sees one line
+    top = rng.uniform(5, max(6, HEIGHT - 4 - pitch * len(lines)))
     centred, big, marks = rng.choice((True, False)), rng.choice((0, 1, 2, 3)), []
     rules = set(rng.sample(range(1, len(lines)), rng.choice((0, 0, 1, 2))))
     for number, (label, value) in enumerate(lines):
         face = font(size + big if number == 0 else size)
-        y = top + pitch * number + rng.uniform(-1, 1)
+        y = top + pitch * number + rng.uniform(-0.4, 0.4)
         x = left + rng.randint(0, 2)
         if centred and number == 0:
             x = round((WIDTH - face.getlength(label)) / 2)
