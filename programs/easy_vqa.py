@@ -1,7 +1,7 @@
 """easy-VQA: one coloured shape a picture, some ten questions about it (V. Zhou 2020, MIT).
 
-The official test split: 1,000 pictures of 64 by 64 pixels, 9,673 questions, 13 answers. Pictures and
-questions are inside the PyPI package: `pip install "sgleval[easy-vqa]"`.
+The official test split: 1,000 pictures of 64 by 64 pixels, 9,673 questions, 13 answers. Both lie
+inside the PyPI package: `pip install "sgleval[easy-vqa]"`.
 """
 
 import sglang as sgl

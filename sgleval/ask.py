@@ -178,7 +178,7 @@ def _headline(task: Task, row: Row, request: Request) -> Ratio:
     letters = dict(zip(ascii_uppercase, sample.choices, strict=False))
     options = [letters] if metric.wants_choices else []
     try:
-        return metric(row.get("answer"), sample.answers, *options)
+        return metric(row.get("text" if metric.parser else "answer"), sample.answers, *options)
     except UserError:  # scoring will name it; until then the answers are worth having
         return Ratio(0.0, 0.0)
 

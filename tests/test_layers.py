@@ -15,6 +15,7 @@ LAYERS = [
     {"answers", "metrics", "stats"},
     {"dataset", "task", "variants", "fingerprint", "bind", "demo"},
     {"runtime", "plan", "store", "tables", "score", "ceiling", "foreign", "manifest"},
+    {"outlook", "cache_check"},
     {"report", "ask", "evaluation"},
     {"cli", "new", "__init__"},
 ]

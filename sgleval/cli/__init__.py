@@ -1,20 +1,19 @@
 """The command line: options in, one call, text out."""
 
-import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sgleval.cli.run import model_options, plan, run
 from sgleval.cli.score import score
 from sgleval.errors import RunError, UserError
 
-NOT_FINISHED, MISTAKE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
-Command = Callable[..., Any]
+NOT_FINISHED, MISTAKE, INTERRUPTED = 1, 2, 130
 
 
 class Commands(click.Group):
@@ -85,102 +84,8 @@ def main(context: click.Context) -> None:
         raise click.UsageError(f"{context.invoked_subcommand} takes no server flags after --")
 
 
-main.add_command(score)
-
-
-def model_options(command: Command) -> Command:
-    """Add what names a model."""
-    command = click.option(
-        "--chat-template", metavar="NAME|FILE|FOLDER", help="Where the model's own cannot be known."
-    )(command)
-    return click.option(
-        "--model",
-        default="demo",
-        show_default=True,
-        help="demo, a model's folder or hub id, http://HOST:PORT, or FILE.py:FACTORY.",
-    )(command)
-
-
-@main.command()
-@click.argument("tasks", metavar="TASK...", nargs=-1, required=True, type=Path)
-@model_options
-@click.option("--limit", metavar="N|Ni", help="N samples, or N images with all their questions.")
-@click.option("--data", metavar="PATH", type=Path, help="The task on another folder or file.")
-@click.option("--variant", "variants", metavar="NAME", multiple=True, help="Not the first one.")
-@click.option("--metric", "metrics", metavar="NAME", multiple=True, help="Not the task's own.")
-@click.option("--concurrency", metavar="N", type=click.IntRange(1), help="Programs open at once.")
-@click.option("--seed", default=0, show_default=True, help="Of everything that is random.")
-@click.option("--out", metavar="DIR", type=Path, help="Not runs/<task>/<model>-<id>.")
-@click.option("--fresh", is_flag=True, help="Start over instead of asking only what is new.")
-@click.option("--json", "as_json", is_flag=True, help="The summary as JSON on standard output.")
-@click.pass_obj
-def run(
-    server_flags: list[str],
-    tasks: tuple[Path, ...],
-    *,
-    model: str,
-    chat_template: str | None,
-    limit: str | None,
-    data: Path | None,
-    variants: tuple[str, ...],
-    metrics: tuple[str, ...],
-    concurrency: int | None,
-    seed: int,
-    out: Path | None,
-    fresh: bool,
-    as_json: bool,
-) -> int:
-    """Run task files on a model, score the answers and keep everything.
-
-    The same command again asks only what is new. Flags after -- go to the SGLang server that is
-    started.
-    """
-    from rich.console import Console
-
-    from sgleval.dataset.limit import parse_limit
-    from sgleval.evaluation import chosen, evaluate
-    from sgleval.plan import make_plan
-    from sgleval.report.terminal import Bar, show
-    from sgleval.runtime.connect import find_model
-    from sgleval.runtime.model import kept_open
-
-    if limit is not None:
-        parse_limit(limit)
-    console, errors = Console(stderr=as_json), Console(stderr=True)
-    loaded = [chosen(path, data, variants, metrics) for path in tasks]
-    summaries = []
-    folders = _folders(out, [task.name for task in loaded])
-    with kept_open(find_model(model, server_flags, chat_template)) as opened:
-        for task in loaded[1:]:  # what is wrong with it is found before anything is sent
-            make_plan(task, opened, limit, seed)
-        for task, folder in zip(loaded, folders, strict=True):
-            with Bar(task.name, task.measures[0].name, errors) as bar:
-                done = evaluate(
-                    task,
-                    opened,
-                    limit=limit,
-                    variants=variants,
-                    concurrency=concurrency,
-                    seed=seed,
-                    out=folder,
-                    fresh=fresh,
-                    watch=bar,
-                )
-            show(done.summary, console)
-            console.print(f"kept in {done.folder}", highlight=False, markup=False, soft_wrap=True)
-            summaries.append(done.summary)
-    if as_json:
-        click.echo(json.dumps(summaries[0] if len(summaries) == 1 else summaries))
-    return SOME_FAILED if any(summary["failed"] for summary in summaries) else 0
-
-
-def _folders(out: Path | None, names: Sequence[str]) -> list[Path | None]:
-    """Return the folder that `--out` means for each task: DIR, or DIR/<task> of several."""
-    if out is None or len(names) == 1:
-        return [out] * len(names)
-    if len(set(names)) < len(names):
-        raise UserError(f"--out {out}: two tasks have one name; run them one by one")
-    return [out / name for name in names]
+for command in (run, plan, score):
+    main.add_command(command)
 
 
 @main.command()

@@ -53,16 +53,15 @@ class Taken:
         """Return the columns of `samples.parquet`, one sample per row of the file."""
         names = {"by": self.columns.by, "group": self.columns.group}
         tags = {name: getattr(self, role) for role, name in names.items() if name is not None}
-        texts, lists = pl.String, pl.List(pl.String)
+        texts = pl.String
         tagged = pl.DataFrame(tags or {"_": [None] * len(self.id)}).select(pl.all().cast(texts))
         frame = pl.DataFrame(
             {
                 "sample_id": self._distinct_ids(),
-                "image_ids": [[image] for image in self.image],
-                "answers": self.answers,
-                "choices": self.choices,
-            },
-            schema={"sample_id": texts, "image_ids": lists, "answers": lists, "choices": lists},
+                "image_ids": _lists([[image] for image in self.image]),
+                "answers": _lists(self.answers),
+                "choices": _lists(self.choices),
+            }
         )
         return frame.with_columns(tagged.to_struct("tags"))
 
@@ -89,6 +88,13 @@ class Taken:
             name if times[name] == 1 else f"{name} ({where})"
             for name, where in zip(self.id, self.where, strict=True)
         ]
+
+
+def _lists(texts: list[list[str]]) -> pl.Series:
+    """Return a column of lists, by way of Arrow: polars makes a series of each list first."""
+    import pyarrow as pa
+
+    return pl.Series(pa.array(texts, pa.list_(pa.large_string())))
 
 
 def take(path: Path, columns: Columns, *, with_choices: bool) -> tuple[Taken, int]:

@@ -21,8 +21,8 @@ _THOUSANDS = re.compile(r"\d,\d")
 _STOP = re.compile(r"\.(?!\d)")
 _MOST_STOPS = 32  # the script passes a flag of `re` where the count belongs
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_WORDS = {"none": "0", **{word: str(number) for number, word in enumerate(_NUMBERS)}}
-_ARTICLES = frozenset(["a", "an", "the"])
+NUMBER_WORDS = {"none": "0", **{word: str(number) for number, word in enumerate(_NUMBERS)}}
+ARTICLES = frozenset(["a", "an", "the"])
 
 
 @metric(better="higher", source="VQA v2 (Goyal et al. 2017), text processing always applied")
@@ -74,8 +74,8 @@ def vqa_accuracy_evalai(prediction: str | None, answers: Sequence[str]) -> Ratio
     """
     if prediction is None:
         return Ratio(0)
-    wanted = [_process_evalai(answer) for answer in answers]
-    return Ratio(_agreement(_count(_process_evalai(prediction), wanted), len(wanted)))
+    wanted = [process_evalai(answer) for answer in answers]
+    return Ratio(_agreement(_count(process_evalai(prediction), wanted), len(wanted)))
 
 
 def _count(said: str, wanted: list[str]) -> int:
@@ -101,12 +101,13 @@ def process(text: str) -> str:
     """
     line = _one_line(text)
     words = _without_punctuation(line).lower().split()
-    numbered = (_WORDS.get(word, word) for word in words)
-    return " ".join(CONTRACTIONS.get(word, word) for word in numbered if word not in _ARTICLES)
+    numbered = (NUMBER_WORDS.get(word, word) for word in words)
+    return " ".join(CONTRACTIONS.get(word, word) for word in numbered if word not in ARTICLES)
 
 
 @lru_cache(maxsize=2**16)
-def _process_evalai(text: str) -> str:
+def process_evalai(text: str) -> str:
+    """Return `text` as TextVQA's evaluator compares it."""
     return process(text.lower().replace(",", "").replace("?", "").replace("'s", " 's"))
 
 

@@ -54,6 +54,9 @@ def alarms(summary: Row) -> Iterator[str]:
 
 
 def _counted(summary: Row, *, several: bool) -> Iterator[str]:
+    columns = summary.get("columns", {}).items()
+    if named := {role: name for role, name in columns if name and name != role}:
+        yield "columns read: " + ", ".join(f"{name} as {role}" for role, name in named.items())
     for row in summary["results"]:
         name = row["metric"] + _of(row, several=several)
         if row.get("sets"):

@@ -23,6 +23,7 @@ from sgleval.report.figures import figures
 
 Summary = Mapping[str, Any]
 Row = Mapping[str, Any]
+WIDEST_NAME = 30
 LINE_SECONDS = 20.0  # between two lines of one kind where there is no terminal
 _NUMBERS = re.compile(r"[0-9.]+")
 MOST_GROUPS = 20  # rows of one tag's table; summary.json has them all
@@ -58,6 +59,10 @@ def _parts(summary: Summary) -> list[RenderableType]:
     parts += figures(summary)
     if summary["cost"] is not None:  # of others' predictions nobody knows it
         parts.append(_cost(summary))
+    if check := summary.get("cache_check"):
+        named = ", ".join(check["samples"][:MOST_GROUPS])
+        changed = f"{check['changed']} changed: {named}" if check["changed"] else "none changed"
+        parts.append(Text(f"{check['n']} answers repeated with a cold cache: {changed}"))
     if summary.get("note"):
         parts.append(Text(summary["note"], style="yellow"))
     return parts
@@ -68,8 +73,11 @@ def _table(title: str, rows: Sequence[Row], name: str, *, several: bool) -> Tabl
     # A Text everywhere: in a plain str `[unk]` would be taken for markup and vanish.
     table = Table(title=Text(title, style="bold"), title_justify="left")
     counts = [c for c in ("failed", "unparsed", "truncated") if any(c in row for row in rows)]
-    for column in [*(["variant"] if several else []), "" if name == "name" else name]:
-        table.add_column(column)
+    if several:
+        table.add_column("variant")
+    # The name stays whole where the window is narrow; the other columns break their lines.
+    longest = max((len(str(row[name])) for row in rows), default=0)
+    table.add_column("" if name == "name" else name, min_width=min(longest, WIDEST_NAME))
     for column in ("value", "95 % interval", "n", *counts):
         table.add_column(column, justify="right")
     for row in rows:
@@ -93,7 +101,8 @@ def _cost(summary: Summary) -> str:
         of_images = "" if cost["image_tokens"] is None else f" ({cost['image_tokens']:,} of images)"
         words.append(f"{cost['prompt_tokens']:,} prompt tokens{of_images}")
     if reuse is not None:
-        words.append(f"prefix reuse {reuse['measured']:.2f}")
+        most = "" if reuse["ceiling"] is None else f" of at most {reuse['ceiling']:.3f}"
+        words.append(f"prefix reuse {reuse['measured']:.3f}{most}")
     return " · ".join([*words, f"{cost['seconds']:.1f} s"])
 
 

@@ -42,7 +42,6 @@ class Model:
 def kept_open(model: Model) -> Iterator[Model]:
     """Give the model with one backend for the whole block, opened when it is first needed."""
     with contextlib.ExitStack() as stack:
-
         opened: list[Any] = []
 
         def backend(connections: int, tell: Tell) -> contextlib.AbstractContextManager[Any]:

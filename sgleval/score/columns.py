@@ -14,10 +14,7 @@ import polars as pl
 
 from sgleval.metrics import exact_match, exact_match_strict, vqa_accuracy, vqa_accuracy_evalai
 from sgleval.metrics.contractions import CONTRACTIONS
-from sgleval.metrics.vqa import _ARTICLES as ARTICLES
-from sgleval.metrics.vqa import _WORDS as WORDS
-from sgleval.metrics.vqa import _process_evalai as process_evalai
-from sgleval.metrics.vqa import process
+from sgleval.metrics.vqa import ARTICLES, NUMBER_WORDS, process, process_evalai
 from sgleval.normalize import normalize_text
 
 if TYPE_CHECKING:
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
 
 PLAIN = "^[A-Za-z0-9$%&*#:']+( [A-Za-z0-9$%&*#:']+)*$"
 """Words in ASCII with single blanks and without what VQA's scripts call punctuation."""
-SPECIAL = [*(f" {word} " for word in (*CONTRACTIONS, *WORDS, *ARTICLES)), "'s"]
+SPECIAL = [*(f" {word} " for word in (*CONTRACTIONS, *NUMBER_WORDS, *ARTICLES)), "'s"]
 """What VQA's scripts put other text for, though it is plain."""
 
 Fold = Callable[[str], str]
