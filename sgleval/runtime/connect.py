@@ -30,9 +30,9 @@ def find_model(
     if ":" in spec:
         return from_factory(spec, template)
     if spec == "demo":
-        from sgleval.demo.random_model import random_model
+        from sgleval.demo import MODEL
 
-        return from_folder_of_weights("demo", random_model(), flags, template, port)
+        return from_folder_of_weights("demo", MODEL, flags, template, port)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise UserError(f"--model {spec}: no config.json in this folder; give a model's folder")
