@@ -1,8 +1,7 @@
 """A Qwen2-VL-shaped model with random weights whose language part has 358M parameters.
 
-Its language part has the shape of Qwen2-0.5B with one token a byte, its vision tower is the small
-one of `sgleval.demo.random_model`: the server's time is that of a real small model, its answers are
-guesses.
+Its language part has the shape of Qwen2-0.5B with one token a byte, its vision tower is small: the
+server's time is that of a real small model, its answers are guesses.
 """
 
 from __future__ import annotations
@@ -11,10 +10,9 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+import byte_tokenizer
 import torch
 from safetensors.torch import save_file
-
-from sgleval.demo import byte_tokenizer, random_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,17 +20,60 @@ if TYPE_CHECKING:
 
 WIDTH, INNER, LAYERS = 896, 4864, 24
 HEADS, KEY_HEADS, HEAD_SIZE = 14, 2, 64
-VISION: dict[str, Any] = random_model.VISION | {"hidden_size": WIDTH}
-CONFIG: dict[str, Any] = random_model.CONFIG | {
+VISION: dict[str, Any] = {
+    "model_type": "qwen2_vl_vision",
+    "depth": 2,
+    "embed_dim": 128,
+    "hidden_size": WIDTH,
+    "hidden_act": "quick_gelu",
+    "mlp_ratio": 4,
+    "num_heads": 4,
+    "in_channels": 3,
+    "in_chans": 3,  # the older name, which SGLang 0.5.23 reads
+    "patch_size": 14,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+}
+CONFIG: dict[str, Any] = {
+    "architectures": ["Qwen2VLForConditionalGeneration"],
+    "model_type": "qwen2_vl",
+    "dtype": "bfloat16",
+    "vocab_size": byte_tokenizer.SIZE,
     "hidden_size": WIDTH,
     "intermediate_size": INNER,
     "num_hidden_layers": LAYERS,
     "num_attention_heads": HEADS,
     "num_key_value_heads": KEY_HEADS,
+    "hidden_act": "silu",
+    "max_position_embeddings": 16384,
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 1000000.0,
     "rope_scaling": {"type": "mrope", "mrope_section": [8, 12, 12]},
+    "tie_word_embeddings": False,
+    "bos_token_id": byte_tokenizer.ID["<|endoftext|>"],
+    "eos_token_id": byte_tokenizer.ID["<|im_end|>"],
+    "image_token_id": byte_tokenizer.ID["<|image_pad|>"],
+    "video_token_id": byte_tokenizer.ID["<|video_pad|>"],
+    "vision_start_token_id": byte_tokenizer.ID["<|vision_start|>"],
+    "vision_end_token_id": byte_tokenizer.ID["<|vision_end|>"],
     "vision_config": VISION,
 }
-IMAGES = random_model.IMAGES
+GENERATION: dict[str, Any] = {
+    "do_sample": False,
+    "eos_token_id": [byte_tokenizer.ID["<|im_end|>"], byte_tokenizer.ID["<|endoftext|>"]],
+    "pad_token_id": byte_tokenizer.ID["<|endoftext|>"],
+}
+IMAGES: dict[str, Any] = {
+    "image_processor_type": "Qwen2VLImageProcessor",
+    "processor_class": "Qwen2VLProcessor",
+    "patch_size": 14,
+    "temporal_patch_size": 2,
+    "merge_size": 2,
+    "min_pixels": 4 * 28 * 28,
+    "max_pixels": 1280 * 28 * 28,  # at most 1280 tokens an image: a receipt stays readable
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+}
 
 
 def build(folder: Path, seed: int = 0) -> None:
@@ -40,7 +81,7 @@ def build(folder: Path, seed: int = 0) -> None:
     byte_tokenizer.write(folder)
     for name, content in (
         ("config.json", CONFIG),
-        ("generation_config.json", random_model.GENERATION),
+        ("generation_config.json", GENERATION),
         ("preprocessor_config.json", IMAGES),
     ):
         (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

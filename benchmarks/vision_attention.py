@@ -2,7 +2,7 @@
 
     python benchmarks/vision_attention.py
 
-Both compute the same images in the same process, in turns, in a layer of the demo model's vision
+Both compute the same images in the same process, in turns, in a layer of a small vision
 tower; the patches are random and as many as those of scanned receipts.
 """
 
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sgleval.demo import random_model
 from sgleval.runtime.cpu_platform import vision_attention
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+WIDTH, HEADS = 128, 4
 RECEIPTS = [(2176,), (4900,), (2176, 5040), (2176, 2176, 2176)]
 ROUNDS = 2
 ROW = "{:<22} {:<9} {:>9} {:>12} {:>7} {:>19}"
@@ -29,7 +29,7 @@ ROW = "{:<22} {:<9} {:>9} {:>12} {:>7} {:>19}"
 def main() -> None:
     layer, stock = sglang_layer()
     ours = vision_attention.per_image(stock)
-    print(f"one layer of {random_model.HEADS} heads, {torch.get_num_threads()} threads")
+    print(f"one layer of {HEADS} heads, {torch.get_num_threads()} threads")
     print(ROW.format("patches", "dtype", "stock", "per image", "ratio", "largest difference"))
     for sizes in RECEIPTS:
         for dtype in (torch.bfloat16, torch.float32):
@@ -49,9 +49,9 @@ def sglang_layer() -> tuple[Any, Callable[..., torch.Tensor]]:
         warnings.simplefilter("ignore")  # SGLang's import has several
         from sglang.srt.layers.attention.vision import VisionSdpaAttention
     layer = VisionSdpaAttention(
-        head_dim=random_model.WIDTH // random_model.HEADS,
-        num_heads=random_model.HEADS,
-        num_kv_heads=random_model.HEADS,
+        head_dim=WIDTH // HEADS,
+        num_heads=HEADS,
+        num_kv_heads=HEADS,
         flatten_batch=True,
     )
     return layer, VisionSdpaAttention.forward
@@ -60,7 +60,7 @@ def sglang_layer() -> tuple[Any, Callable[..., torch.Tensor]]:
 def patches(sizes: tuple[int, ...], dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
     """Return random q, k, v and the borders of images with these numbers of patches."""
     random = torch.Generator().manual_seed(0)
-    shape = (sum(sizes), random_model.HEADS, random_model.WIDTH // random_model.HEADS)
+    shape = (sum(sizes), HEADS, WIDTH // HEADS)
     q, k, v = (torch.randn(shape, generator=random).to(dtype) for _ in range(3))
     return q, k, v, torch.tensor([0, *accumulate(sizes)], dtype=torch.int32)
 

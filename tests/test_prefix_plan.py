@@ -9,7 +9,7 @@ from small_project import row
 
 from sgleval import evaluate
 from sgleval.cache_check import noise, parse_check, probe
-from sgleval.demo.random_model import random_model as demo_folder
+from sgleval.demo import MODEL
 from sgleval.errors import RunError, UserError
 from sgleval.outlook import early_text, image_tokens, outlook
 from sgleval.plan import make_plan
@@ -195,7 +195,7 @@ def test_answers_that_change_cold_are_named(project, monkeypatch):
     def answers(body):
         return "odd" if "cache_salt" in body and "Say w1 now" in body["text"] else "same"
 
-    with FakeServer(answers, info={"model_path": str(demo_folder())}) as server:
+    with FakeServer(answers, info={"model_path": str(MODEL)}) as server:
         run = evaluate(project.task, server.url, check_cache="all")
     assert run.summary["cache_check"] == {"n": 3, "changed": 1, "samples": ["s1"]}
     assert run.summary["cost"]["sent"] == 3

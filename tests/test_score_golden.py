@@ -207,7 +207,7 @@ def test_the_table_of_a_file_shows_its_values(golden):
     words = ["score", str(path), "--metric", "multiple_choice_circular", "--group", "group"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0
-    assert re.search(r"multiple_choice_circular\s*│\s*0\.677", done.stdout)
+    assert re.search(r"multiple_choice_circular\s+0\.677", done.stdout)
     assert "1176 sets of samples, right only as a whole" in done.stdout
 
 
