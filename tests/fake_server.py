@@ -75,7 +75,7 @@ class FakeServer:
     one a request, and None among them is a request that goes well.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what a test says of it, by keyword)
         self,
         answer: Callable = lambda _: "fine",
         faults: Iterable[Fault | None] = (),

@@ -1,4 +1,4 @@
-"""One row of the design's table of failures at a time (section 9): who is asked again, how often."""
+"""The design's table of failures (section 9), a row at a time: who is asked again, how often."""
 
 import logging
 import threading
@@ -146,9 +146,9 @@ def test_the_error_is_what_the_server_says(body, words):
 
 
 def test_silence_says_how_long_it_lasted():
-    with FakeServer(faults=[Fault(seconds=9)] * 2) as server:
-        with pytest.raises(RequestError, match="no reply within 1 s"):
-            quick(server.url, seconds=1).post("/generate", BODY)
+    words = pytest.raises(RequestError, match="no reply within 1 s")
+    with FakeServer(faults=[Fault(seconds=9)] * 2) as server, words:
+        quick(server.url, seconds=1).post("/generate", BODY)
 
 
 def test_a_server_that_is_away_is_recovered_before_each_further_attempt():
@@ -161,9 +161,8 @@ def test_a_server_that_is_away_is_recovered_before_each_further_attempt():
 
 def test_a_busy_server_is_not_recovered():
     calls = []
-    with FakeServer(faults=[Fault(503), Fault(500)]) as server:
-        with pytest.raises(RequestError):
-            quick(server.url, recover=lambda: calls.append(1)).post("/generate", BODY)
+    with FakeServer(faults=[Fault(503), Fault(500)]) as server, pytest.raises(RequestError):
+        quick(server.url, recover=lambda: calls.append(1)).post("/generate", BODY)
     assert calls == []
 
 

@@ -276,3 +276,18 @@ def test_a_rendered_receipt_is_read_by_real_ocr(capfd, monkeypatch):
     assert "rapidocr" in model.identity
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger("RapidOCR").level == logging.CRITICAL
+
+
+def test_eighty_questions_on_real_receipts_reach_the_bar(shared, tmp_path):
+    pytest.importorskip("rapidocr")
+    pytest.importorskip("onnxruntime")
+    from sgleval import evaluate
+
+    task = PATH.parents[1] / "sroie.py"
+    run = evaluate(task, f"{PATH}:reader", data=shared / "data" / "sroie", out=tmp_path / "out")
+    assert (run.summary["n"], run.summary["failed"]) == (80, 0)
+    [anls] = [row["value"] for row in run.summary["results"] if row["metric"] == "anls"]
+    fields = [row["value"] for row in run.summary["groups"] if row["metric"] == "anls"]
+    assert anls >= 0.60
+    assert len(fields) == 4
+    assert min(fields) >= 0.30

@@ -120,7 +120,9 @@ class Counted(Image):
         return super().bytes
 
 
-@pytest.mark.parametrize("pack", [lambda image: image, lambda image: [image], lambda image: (image,)])
+@pytest.mark.parametrize(
+    "pack", [lambda image: image, lambda image: [image], lambda image: (image,)]
+)
 def test_images_are_read_only_as_the_window_moves(pack):
     @sgl.function
     def see(s, images):
@@ -332,11 +334,15 @@ def test_nothing_of_a_program_outlives_it(program, fault):
     try:
         with FakeServer(lambda _: fault or "fine") as server:
             backend = backend_for(server)
-            outcomes = [run_once(watched, Call({"image": picture()}), backend, {}) for _ in range(3)]
+            outcomes = [
+                run_once(watched, Call({"image": picture()}), backend, {}) for _ in range(3)
+            ]
         assert [ref() for ref in kept] == [None] * 3
     finally:
         gc.enable()
-    assert all(bool(outcome.error) == (program is read_badly or fault is not None) for outcome in outcomes)
+    assert all(
+        bool(outcome.error) == (program is read_badly or fault is not None) for outcome in outcomes
+    )
 
 
 def test_outcomes_do_not_hold_images(tmp_path):

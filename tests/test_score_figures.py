@@ -89,7 +89,7 @@ def test_sets_composites_and_guesses_are_said():
 )
 def test_the_calibration_table_says_how_answers_were_decoded(constrained, words):
     figures = {
-        "n": 20, "accuracy": 0.5, "confidence": 0.75, "ece_equal_mass": 0.25,
+        "n": 300, "accuracy": 0.5, "confidence": 0.75, "ece_equal_mass": 0.25,
         "ece_equal_width": 0.125, "brier": None, "selective_area": 0.5,
     }  # fmt: skip
     rows = [{"variant": "default", "perturbation": "none"} | figures]
@@ -97,7 +97,10 @@ def test_the_calibration_table_says_how_answers_were_decoded(constrained, words)
     text = as_text(summary(result(), calibration=found))
     assert words in text
     assert "0.125" in text
-    assert "fewer than 300 samples" in text
+    figures["n"] = 299
+    few = as_text(summary(result(), calibration=found | {"rows": [rows[0] | figures]}))
+    assert "under 300 samples say little about calibration" in few
+    assert "0.125" not in few
 
 
 def test_efficiency_leaves_out_what_is_not_known():

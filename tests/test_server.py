@@ -153,7 +153,9 @@ def test_a_port_that_the_user_asked_for_is_not_given_up(made):
 
 
 def test_our_environment_reaches_the_server(made):
-    server = made(f"{UP}\nimport os, json\nprint(json.dumps(dict(os.environ)), flush=True)\nserve()")
+    server = made(
+        f"{UP}\nimport os, json\nprint(json.dumps(dict(os.environ)), flush=True)\nserve()"
+    )
     with server.running():
         text = server.log.read_text()
     for name, value in ENVIRONMENT.items():

@@ -351,7 +351,9 @@ def test_what_fails_in_a_fork_is_the_programs_error_and_nobody_waits(program):
         outcome = run(server, program, image=picture())
         assert outcome.error == "RequestError: HTTP 400: no such question"
         assert outcome.variables == {}
-        assert not [body for body in server.bodies if "1?" in body["text"] and "Sure" in body["text"]]
+        assert not [
+            body for body in server.bodies if "1?" in body["text"] and "Sure" in body["text"]
+        ]
     assert workers() == []
 
 

@@ -26,11 +26,12 @@ def figures(summary: Row) -> list[RenderableType]:
     """Return the lines and tables for whatever of this a summary has."""
     several = len({_run(row) for row in summary["results"]}) > 1
     parts: list[RenderableType] = [Text(line) for line in _counted(summary, several=several)]
-    if summary.get("calibration"):
-        parts.append(_calibration(summary["calibration"], several=several))
-        if any(row["n"] < FEWEST_FOR_CALIBRATION for row in summary["calibration"]["rows"]):
-            line = f"fewer than {FEWEST_FOR_CALIBRATION} samples say little about calibration"
-            parts.append(Text(line, style="yellow"))
+    if calibration := summary.get("calibration"):
+        if all(row["n"] >= FEWEST_FOR_CALIBRATION for row in calibration["rows"]):
+            parts.append(_calibration(calibration, several=several))
+        else:
+            line = f"under {FEWEST_FOR_CALIBRATION} samples say little about calibration"
+            parts.append(Text(f"{line}: its figures are in summary.json alone"))
     parts += [Text(line) for line in _efficiency(summary, several=several)]
     return parts + [Text(line, style="bold red") for line in alarms(summary)]
 

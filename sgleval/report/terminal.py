@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from rich.box import SIMPLE_HEAD as LINES  # narrow, and plain in a file
 from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
@@ -71,18 +72,24 @@ def _parts(summary: Summary) -> list[RenderableType]:
 def _table(title: str, rows: Sequence[Row], name: str, *, several: bool) -> Table:
     """Return one table; columns that no row fills are left out."""
     # A Text everywhere: in a plain str `[unk]` would be taken for markup and vanish.
-    table = Table(title=Text(title, style="bold"), title_justify="left")
+    table = Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=LINES,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     counts = [c for c in ("failed", "unparsed", "truncated") if any(c in row for row in rows)]
     if several:
         table.add_column("variant")
     # The name stays whole where the window is narrow; the other columns break their lines.
     longest = max((len(str(row[name])) for row in rows), default=0)
     table.add_column("" if name == "name" else name, min_width=min(longest, WIDEST_NAME))
-    for column in ("value", "95 % interval", "n", *counts):
+    for column in ("value", "95 % CI", "n", *counts):
         table.add_column(column, justify="right")
     for row in rows:
         low, high = row["low"], row["high"]
-        between = "" if low is None else f"{low:.3f} to {high:.3f}" if high is not None else ""
+        between = "" if low is None else f"{low:.3f}–{high:.3f}" if high is not None else ""  # noqa: RUF001  (a range has an en dash)
         table.add_row(
             *([Text(row["variant"])] if several else []),
             Text(str(row[name])),

@@ -28,7 +28,7 @@ def find_model(
     if url:
         return from_url(spec.rstrip("/"), template)
     if ":" in spec:
-        return from_factory(spec)
+        return from_factory(spec, template)
     if spec == "demo":
         from sgleval.demo import MODEL
 

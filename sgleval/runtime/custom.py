@@ -72,7 +72,7 @@ class PredictBackend(BaseBackend):  # type: ignore[misc]  # sglang has no types
             )
 
 
-def from_factory(spec: str) -> Model:
+def from_factory(spec: str, template: Template | None = None) -> Model:
     """Return a user's own model: FILE.py:FACTORY or package.module:FACTORY.
 
     Its identity is its attribute `identity`, else the digest of the file that defines it.
@@ -80,6 +80,8 @@ def from_factory(spec: str) -> Model:
     Raises:
         UserError: there is no such factory, or what it makes is no model.
     """
+    if template is not None:
+        raise UserError(f"--model {spec}: it has no chat template; leave out --chat-template")
     module, name = _module(spec)
     factory = getattr(module, name, None)
     if not callable(factory):

@@ -46,12 +46,10 @@ def from_hub(
     Raises:
         UserError: there is no such model, or no way to the hub.
     """
-    from huggingface_hub import snapshot_download
-
     given = next((m[1] for m in re.finditer(r"--revision[= ](\S+)", " ".join(flags))), None)
     try:
-        folder = Path(snapshot_download(name, revision=given, allow_patterns=TOKENIZER_FILES))
-    except (OSError, ValueError) as error:  # the hub's errors are of these kinds
+        folder = fetch_tokenizer(name, given)
+    except Exception as error:  # the hub's are of many kinds
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"--model {name}: neither a folder nor reachable on the hub ({reason})"
@@ -60,6 +58,18 @@ def from_hub(
     return _own_server(
         name, name, f"{name}@{folder.name}", pinned, template or from_folder(folder), port
     )
+
+
+def fetch_tokenizer(name: str, revision: str | None) -> Path:
+    """Return the folder of a hub's snapshot with its tokenizer's files; raises the hub's errors."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=TOKENIZER_FILES))
+    except Exception as error:  # without a network a commit is looked up only if told so
+        with contextlib.suppress(Exception):
+            return Path(snapshot_download(name, revision=revision, local_files_only=True))
+        raise error from None
 
 
 def _own_server(

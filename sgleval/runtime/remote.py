@@ -9,7 +9,7 @@ from sgleval.errors import UserError
 from sgleval.fingerprint import digest
 from sgleval.runtime.client import Client, RequestError
 from sgleval.runtime.jinja import from_folder
-from sgleval.runtime.local import TOKENIZER_FILES
+from sgleval.runtime.local import fetch_tokenizer
 from sgleval.runtime.model import Model, Tell, speaking, wait_for
 from sgleval.runtime.template import WAY_OUT, Template
 
@@ -57,12 +57,10 @@ def _template_of(url: str, info: Mapping[str, Any], revision: str | None) -> Tem
     path = str(info.get("tokenizer_path") or info.get("model_path"))
     if Path(path).is_dir():
         return from_folder(Path(path))
-    from huggingface_hub import snapshot_download
-
     try:
-        folder = snapshot_download(path, revision=revision, allow_patterns=TOKENIZER_FILES)
-        return from_folder(Path(folder))
-    except (OSError, ValueError) as error:  # the hub's errors are of these kinds
+        folder = fetch_tokenizer(path, revision)
+    except Exception as error:  # the hub's are of many kinds
         raise UserError(
             f"--model {url}: the chat template of {path} is not known here; {WAY_OUT}"
         ) from error
+    return from_folder(folder)
