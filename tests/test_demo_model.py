@@ -1,6 +1,8 @@
 """The model that ships: small, complete, and read alike by every loader."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import SGLEVAL
@@ -84,21 +86,14 @@ def test_pictures_keep_the_size_they_were_trained_at(size, cells):
 
 @pytest.mark.server
 @pytest.mark.parametrize(
-    ("program", "metric", "bar"),
-    [
-        ("easy_vqa", "exact_match", 0.95),
-        ("receipts", "exact_match", 0.85),
-        ("scenes", "exact_match", 0.88),
-    ],
+    ("program", "bar"),
+    [("easy_vqa", 0.97), ("receipts", 0.93), ("scenes", 0.95), ("receipts_text", 0.02)],
 )
-def test_the_demo_model_answers_a_slice(served, tmp_path, program, metric, bar):
-    import subprocess
-    from pathlib import Path
-
+def test_the_demo_model_answers_a_slice(served, tmp_path, program, bar):
     path = Path(__file__).parents[1] / "programs" / f"{program}.py"
     command = [SGLEVAL, "run", path, "--limit", "40i", "--json", "--out", tmp_path / "run"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
-    summary = json.loads(done.stdout)
-    values = {result["metric"]: result["value"] for result in summary["results"]}
-    assert values[metric] >= bar
+    [result] = json.loads(done.stdout)["results"]
+    assert result["failed"] == 0
+    assert result["value"] <= bar if result["metric"] == "cer" else result["value"] >= bar

@@ -1,14 +1,33 @@
 """Weights of an earlier, differently sized model as a start for the present one."""
 
 import re
+from pathlib import Path
 
 import torch
 from model import Size
+from safetensors.torch import load_file
 from torch import Tensor
 
 LAYERS = "model.language_model.layers"
 GROWN = {"0": "0", "1": "1", "2": "3", "3": "4"}
 """Where the four layers of the first runs stand among six; a new one changes nothing at first."""
+
+
+def start_from(source: Path) -> dict[str, Tensor]:
+    """Return the averaged weights of a checkpoint, or those of an exported folder.
+
+    A folder has no helper heads, so these begin anew; they are soon learned again.
+    """
+    if source.is_file():
+        return torch.load(source)["average"]
+    found = {}
+    for name, weight in load_file(source / "model.safetensors").items():
+        plain = name.removeprefix("model.")
+        tower = plain if plain.startswith("visual.") else f"language_model.{plain}"
+        # both frames of a still picture are the same
+        whole = weight.float().sum(2).flatten(1) if "patch_embed" in tower else weight.float()
+        found[f"model.{tower}"] = whole
+    return found
 
 
 def refitted(found: dict[str, Tensor], size: Size) -> dict[str, Tensor]:

@@ -1,7 +1,8 @@
 """Train the demo model: python benchmarks/demo_model/train.py --out FOLDER --steps 2000.
 
 Seeded, and resumable: the same command again continues from the last checkpoint in `--out`.
-`--from FILE` starts from the averaged weights of an earlier run with a new optimiser.
+`--from` starts from the averaged weights of an earlier run's checkpoint, or from an exported folder
+(`--from sgleval/demo/model`), with new optimisers.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import torch
 from data import Batch, Batches
 from guides import KINDS, Kind
 from model import GUIDED, NAMED, PATCH, Size, vision_angles
-from refit import refitted
+from refit import refitted, start_from
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from trainee import Angles, Trainee, answer_loss, held_out, helper_loss
@@ -81,7 +82,7 @@ class Run:
         self.kinds = mixed(args.mix, args.transcripts)
         self.trainee = Trainee(Size())
         if args.source:
-            found = refitted(torch.load(args.source)["average"], Size())
+            found = refitted(start_from(args.source), Size())
             self.trainee.load_state_dict(self.trainee.state_dict() | found)
         self.average = self.weights()
         self.optimisers = optimisers(self.trainee, args.rate)
