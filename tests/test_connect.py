@@ -255,10 +255,10 @@ def reporting(model, **server_info):
 
 
 def test_demo_and_the_address_of_a_server_for_it_are_one_model():
-    from sgleval.demo.random_model import random_model
+    from sgleval.demo import MODEL
 
     demo = find_model("demo")
-    with reporting(demo, path=str(random_model())) as server:
+    with reporting(demo, path=str(MODEL)) as server:
         there = find_model(server.url + "/")
     assert there.identity == demo.identity
     assert there.name == demo.name == "demo"
