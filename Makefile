@@ -19,6 +19,8 @@ check: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/help_time.py
 	$(BIN)/python benchmarks/vision_attention.py
+	$(BIN)/python benchmarks/cached_prefix.py --layer
+	$(BIN)/python benchmarks/scoring.py
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@echo "Installing SGLang and what it needs into .venv: some 10 GB, a few minutes."
