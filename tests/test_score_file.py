@@ -5,6 +5,7 @@ import json
 
 import polars as pl
 import pytest
+import xlsxwriter
 
 from sgleval.errors import UserError
 from sgleval.foreign import Columns, score_file
@@ -196,6 +197,25 @@ def test_vlmevalkit_files_are_known_by_their_columns(file):
     assert {g["group"] for g in summary["groups"]} == {"pets", "sums"}
 
 
+def test_vlmevalkits_excel_files_are_read_as_its_tsv_files(file, tmp_path):
+    rows = [
+        {"index": 1, "question": "a", "answer": "12.5", "prediction": "12.5", "split": "val"},
+        {"index": 2, "question": "b", "answer": "007", "prediction": "7", "split": "val"},
+        {"index": 3, "question": "c", "answer": "red", "prediction": "", "split": "val"},
+        {"index": 4, "question": "d", "answer": "3", "prediction": 3, "split": "val"},
+    ]
+    workbook = xlsxwriter.Workbook(tmp_path / "model_Set.xlsx")
+    sheet = workbook.add_worksheet()
+    for line, cells in enumerate([list(rows[0]), *(row.values() for row in rows)]):
+        for column, cell in enumerate(cells):
+            sheet.write(line, column, cell)
+    workbook.close()
+    summary = scored(tmp_path / "model_Set.xlsx", "exact_match")
+    assert values(summary) == values(scored(file("model_Set.tsv", rows), "exact_match"))
+    assert values(summary) == {"exact_match": 0.5}
+    assert summary["failed"] == 0
+
+
 def test_vlmevalkit_writes_lists_of_answers_as_python_does(file):
     rows = [
         {"index": 1, "question": "?", "answer": "['12.50', \"it's\"]", "prediction": "It's"},
@@ -284,7 +304,8 @@ def test_mistakes_of_a_gold_file_are_lines_too(file, gold, columns, message):
     [
         ("none.jsonl", None, "none.jsonl is missing; give a .jsonl, .json"),
         ("none.parquet", None, "none.parquet is missing"),
-        ("mine.xlsx", b"PK", "mine.xlsx: spreadsheets are not read; save it as .tsv or .csv"),
+        ("mine.xlsx", b"PK", "mine.xlsx: cannot be read as an Excel file"),
+        ("none.xlsx", None, "none.xlsx is missing"),
         ("mine.txt", b"x", "mine.txt is no file of predictions; give a .jsonl"),
         ("mine.jsonl", b'{"a": 1}\nx', "mine.jsonl:2:1: Expecting value"),
         ("mine.json", b"[1]", "mine.json: row 1 is 1; write objects"),

@@ -1,4 +1,4 @@
-"""Rows of files that others wrote: JSON Lines, JSON, CSV, TSV and Parquet."""
+"""Rows of files that others wrote: JSON Lines, JSON, CSV, TSV, Excel and Parquet."""
 
 from __future__ import annotations
 
@@ -16,23 +16,20 @@ if TYPE_CHECKING:
 
     from sgleval.dataset.rows import Placed
 
-TEXT_CELLS = frozenset({".csv", ".tsv"})
+TEXT_CELLS = frozenset({".csv", ".tsv", ".xlsx"})
 """Files whose cells are all text: what is a list, only the text can say."""
 
-WANTED = "give a .jsonl, .json, .csv, .tsv or .parquet file"
-SPREADSHEETS = frozenset({".xlsx", ".xls", ".ods"})
+WANTED = "give a .jsonl, .json, .csv, .tsv, .xlsx or .parquet file"
 
 
 def read_rows(path: Path) -> Iterator[Placed]:
     """Yield each row of `path` with where it stands, in file order.
 
-    A cell of CSV or TSV is text, the empty text too; one that a short record lacks is absent.
+    A cell of CSV, TSV or Excel is text, the empty text too; what a short record lacks is absent.
 
     Raises:
         UserError: the file is missing, broken or of another kind; opens with FILE, and LINE or row.
     """
-    if path.suffix.lower() in SPREADSHEETS:
-        raise UserError(f"{path}: spreadsheets are not read; save it as .tsv or .csv")
     reader = READERS.get(path.suffix.lower())
     if reader is None or path.is_dir():
         raise UserError(f"{path} is no file of predictions; {WANTED}")
@@ -84,10 +81,27 @@ def read_table(path: Path, delimiter: str) -> Iterator[Placed]:
         raise UserError(f"{path}:{records.line_num}: {error}; is the quoting right?") from error
 
 
+def read_sheet(path: Path) -> Iterator[Placed]:
+    """Yield the rows of an Excel file's first sheet, as VLMEvalKit writes it; cells are text."""
+    import polars as pl
+    from fastexcel import FastExcelError
+
+    path.stat()  # a missing file is told as for the others
+    try:
+        sheet = pl.read_excel(path, engine="calamine", infer_schema_length=0)
+    except (FastExcelError, pl.exceptions.PolarsError) as error:
+        reason = (str(error).splitlines() or ["?"])[0]
+        raise UserError(f"{path}: cannot be read as an Excel file ({reason})") from error
+    rows = sheet.cast(pl.String).fill_null("").iter_rows(named=True)
+    for number, row in enumerate(rows, start=2):  # row 1 is the header
+        yield f"{path}: row {number}", row
+
+
 READERS: dict[str, Callable[[Path], Iterator[Placed]]] = {
     ".jsonl": read_jsonl,
     ".json": read_json,
     ".csv": functools.partial(read_table, delimiter=","),
     ".tsv": functools.partial(read_table, delimiter="\t"),
+    ".xlsx": read_sheet,
     ".parquet": read_parquet,
 }
