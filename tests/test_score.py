@@ -5,7 +5,16 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from sgleval.errors import UserError
-from sgleval.metrics import Ratio, anls, as_metric, exact_match, json_fields_f1, metric, wer
+from sgleval.metrics import (
+    METRICS,
+    Ratio,
+    anls,
+    as_metric,
+    exact_match,
+    json_fields_f1,
+    metric,
+    wer,
+)
 from sgleval.score import SCORES, score, summarize
 from sgleval.stats import interval, wilson
 
@@ -302,3 +311,13 @@ def test_scores_read_back_from_parquet_give_the_same_summary(tmp_path):
         frames.append(pl.read_parquet(tmp_path / f"{name}.parquet"))
         assert_frame_equal(frames[-1], frame)
     assert summarize(*frames, [anls]) == summarize(asked, answered, scores, [anls])
+
+
+def test_what_a_metrics_parser_cannot_read_for_its_answer_is_unparsed():
+    """MathVista's rule depends on the accepted answer: "four" is no reply to an integer."""
+    measure = METRICS["mathvista_accuracy"]
+    asked, given = samples([{"answers": ["4"]}] * 2), predictions(["four", "4"])
+    scores = score(asked, given, [measure])
+    assert scores["numerator"].to_list() == [0.0, 1.0]
+    [result] = summarize(asked, given, scores, [measure])["results"]
+    assert result["unparsed"] == 1

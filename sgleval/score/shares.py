@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from sgleval.answers.answer import UNPARSED, Parsed
+from sgleval.answers.answer import UNPARSED
 from sgleval.errors import UserError
 from sgleval.score.columns import COLUMNAR
 
@@ -70,17 +70,20 @@ def _shares(metric: Metric, combinations: pl.DataFrame, said: str) -> Iterator[S
             fields = parts(text, answers) if parts else {}
         except UserError as error:
             raise UserError(f"sample {sample_id!r}: {error}") from error
-        parsed, rule = _read(metric, text, options or None)
+        parsed, rule = _read(metric, text, answers, options or None)
         yield given, None, float(numerator), float(denominator), parsed, rule
         for part, share in fields.items():
             yield given, part, *share, None, None
 
 
-def _read(metric: Metric, text: str | None, options: Options) -> tuple[str | None, str | None]:
+def _read(
+    metric: Metric, text: str | None, answers: Sequence[str], options: Options
+) -> tuple[str | None, str | None]:
     """Return what the metric's own parser reads, and its rule; nothing for metrics without."""
     if metric.parser is None:
         return None, None
-    parsed: Parsed = UNPARSED if text is None else metric.parser(text, options)
+    parsed = metric.read(text, answers, options) if text is not None else None
+    parsed = parsed or UNPARSED
     return parsed.answer, UNPARSED.rule if parsed.answer is None else parsed.rule
 
 
