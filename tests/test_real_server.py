@@ -14,12 +14,15 @@ import sglang as sgl
 from conftest import SGLEVAL, picture
 
 from sgleval.answers import Choice, Date, Json, Money, Number, OneOf, ShortText, Text, YesNo
+from sgleval.demo import MODEL
+from sgleval.outlook import image_tokens
 from sgleval.runtime.client import Client
 from sgleval.runtime.run_batch import Call, run_batch
 from sgleval.runtime.sglang import data_url
 
 pytestmark = pytest.mark.server
 PROGRAMS = Path(__file__).parents[1] / "programs"
+TOKENS = image_tokens(MODEL)  # of a picture, as the demo's processor makes them
 COLORS = ("red", "green", "blue", "white")
 
 
@@ -65,7 +68,7 @@ def test_run_batch_answers_as_sglangs_own_does(salted):
     )
     assert [o.error for o in ours] == [None] * len(rows)
     assert [o.variables["answer"] for o in ours] == [state["answer"] for state in theirs]
-    assert all(o.meta["answer"]["image_tokens"] == 4 for o in ours)
+    assert all(o.meta["answer"]["image_tokens"] == TOKENS(56, 56) for o in ours)
 
 
 def test_two_images_arrive_in_the_programs_order(salted):
@@ -77,7 +80,7 @@ def test_two_images_arrive_in_the_programs_order(salted):
     small, large = picture("red", (56, 56)), picture("blue", (112, 56), "JPEG")
     [both] = outcomes(compare, [Call({"images": [small, large]})], salted())
     assert both.error is None
-    assert both.tokens["image_tokens"] == 4 + 8
+    assert both.tokens["image_tokens"] == TOKENS(56, 56) + TOKENS(112, 56)
 
 
 def test_control_tokens_in_a_question_neither_hang_nor_move_the_picture(salted):
@@ -90,7 +93,7 @@ def test_control_tokens_in_a_question_neither_hang_nor_move_the_picture(salted):
     row = {"image": picture("red", (56, 56)), "question": clean(question)}
     [outcome] = outcomes(name_color, [Call(row)], salted())
     assert outcome.error is None
-    assert outcome.tokens["image_tokens"] == 4
+    assert outcome.tokens["image_tokens"] == TOKENS(56, 56)
 
 
 def test_a_picture_that_cannot_be_decoded_is_one_error_row_in_the_servers_words(salted):

@@ -127,7 +127,8 @@ def test_without_a_terminal_a_line_comes_when_the_kind_changes_or_is_due(clock):
     ]
 
 
-def test_with_a_terminal_there_is_a_bar_and_no_lines(clock):
+def test_with_a_terminal_there_is_a_bar_and_no_lines(clock, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")  # a dumb terminal gets the lines
     page = io.StringIO()
     console = Console(file=page, width=100, force_terminal=True, legacy_windows=False)
     with Bar("sroie", "anls", console) as bar:
