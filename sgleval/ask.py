@@ -5,7 +5,6 @@ import signal
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from string import ascii_uppercase
 from typing import Any, Protocol
 
 from sgleval.cache_check import probe, recheck
@@ -174,11 +173,9 @@ def _guess(request: Request) -> float:
 
 
 def _headline(task: Task, row: Row, request: Request) -> Ratio:
-    metric, sample = task.measures[0], request.sample
-    letters = dict(zip(ascii_uppercase, sample.choices, strict=False))
-    options = [letters] if metric.wants_choices else []
+    metric = task.measures[0]
     try:
-        return metric(row.get("text" if metric.parser else "answer"), sample.answers, *options)
+        return metric.of(row.get("text" if metric.parser else "answer"), request.sample)
     except UserError:  # scoring will name it; until then the answers are worth having
         return Ratio(0.0, 0.0)
 

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from string import ascii_uppercase
 
 from sgleval import bind
 from sgleval.dataset.limit import limited
@@ -171,11 +170,8 @@ def _rehearse(plan: Plan) -> int:
 
 def _try_without_answer(metric: Metric, sample: Sample) -> None:
     """Raise `UserError` where a metric cannot score a sample that failed."""
-    options = (
-        [dict(zip(ascii_uppercase, sample.choices, strict=False))] if metric.wants_choices else []
-    )
     try:
-        metric(None, sample.answers, *options)
+        metric.of(None, sample)
     except UserError as error:
         raise UserError(
             f"sample {sample.id!r}, had it no answer: {error}; a metric scores None as the worst"

@@ -6,10 +6,12 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from sgleval.answers.answer import Parsed
+    from sgleval.sample import Sample
 
 Direction = Literal["higher", "lower"]
 Group = Literal["all", "each_and_all"]
@@ -94,6 +96,16 @@ class Metric:
         given = {} if choices is None else {"choices": choices}
         numerator, denominator = self.function(prediction, answers, **given)
         return Ratio(float(numerator), float(denominator))
+
+    def of(self, prediction: str | None, sample: Sample) -> Ratio:
+        """Score one answer to `sample`, with its lettered options where the metric takes them."""
+        if not self.wants_choices:
+            return self(prediction, sample.answers)
+        return self(
+            prediction,
+            sample.answers,
+            dict(zip(ascii_uppercase, sample.choices, strict=False)),
+        )
 
     def read(
         self, text: str, answers: Sequence[str], choices: Mapping[str, str] | None = None
