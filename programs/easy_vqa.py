@@ -6,7 +6,7 @@ inside the PyPI package: `pip install "sgleval[easy-vqa]"`.
 
 import sglang as sgl
 
-from sgleval import Dataset, Task
+from sgleval import Dataset, Task, grid
 from sgleval.answers import OneOf
 from sgleval.errors import UserError
 from sgleval.metrics import exact_match
@@ -14,11 +14,17 @@ from sgleval.metrics import exact_match
 SHAPES = ("circle", "rectangle", "triangle")
 COLORS = ("black", "blue", "brown", "gray", "green", "red", "teal", "yellow")
 ANSWER = OneOf("no", "yes", *SHAPES, *COLORS)
+INSTRUCTIONS = {
+    "bare": "",
+    "terse": " Answer in one word.",
+    "options": " Answer with yes, no, a shape or a color.",
+    "careful": " Look at the picture closely before you answer.",
+}
 
 
 @sgl.function
-def answer_question(s, image, question):
-    s += sgl.user(sgl.image(image) + question)
+def answer_question(s, image, question, instruction):
+    s += sgl.user(sgl.image(image) + question + instruction)
     s += sgl.assistant(ANSWER.gen("answer"))
 
 
@@ -46,4 +52,5 @@ task = Task(
     program=answer_question,
     answer=ANSWER,
     metrics=[exact_match],
+    variants=grid(instruction=INSTRUCTIONS),
 )

@@ -6,18 +6,24 @@ model was trained on receipts of the same generator under other seeds.
 
 import sglang as sgl
 
-from sgleval import Dataset, Task
+from sgleval import Dataset, Task, grid
 from sgleval.answers import ShortText
 from sgleval.demo.receipts import receipt
 from sgleval.demo.render import questions_of
 from sgleval.metrics import exact_match
 
 ANSWER = ShortText(max_chars=32)
+INSTRUCTIONS = {
+    "bare": "",
+    "terse": " Answer with the text only.",
+    "copy": " Copy it exactly as it is printed.",
+    "careful": " Read the receipt closely before you answer.",
+}
 
 
 @sgl.function
-def read_field(s, image, question):
-    s += sgl.user(sgl.image(image) + question)
+def read_field(s, image, question, instruction):
+    s += sgl.user(sgl.image(image) + question + instruction)
     s += sgl.assistant(ANSWER.gen("answer"))
 
 
@@ -32,4 +38,5 @@ task = Task(
     program=read_field,
     answer=ANSWER,
     metrics=[exact_match],
+    variants=grid(instruction=INSTRUCTIONS),
 )

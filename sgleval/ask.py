@@ -99,8 +99,10 @@ def ask(
     `planned` sends leaders first; `recheck_of` answers are repeated cold at the end (see
     `cache_check.recheck`).
     """
-    total = sum(plan.mask) * len(plan.task.variants)
-    missing = sum(request.key not in journal for request in plan.requests())
+    total, missing = 0, 0
+    for request in plan.requests():
+        total += 1
+        missing += request.key not in journal
     watch.begin(total, total - missing)
     sent, errors, weights = Sent(_ceiling(plan)), Counter[str](), Weights()
     if not missing and recheck_of is None:
@@ -117,10 +119,13 @@ def ask(
         outcomes = window.run(plan.task.program, backend, concurrency, **SAMPLING)
         for done, (request, outcome) in enumerate(outcomes, start=1):
             weights.learn(request, outcome)
-            entry = journal.append(request.key, request.variant, request.sample.id, outcome)
+            entry = journal.append(
+                *(request.key, request.variant, request.sample.id, outcome), request.perturbation
+            )
             sent.add(request, outcome)
             row = prediction(
-                request.sample, request.variant, entry, plan.task.answer, plan.task.extract
+                *(request.sample, request.variant, entry),
+                *(plan.task.answer_of(request.variant), plan.task.extract),
             )
             watch.answered(row, _headline(plan.task, row, request))
             if outcome.error is not None:

@@ -15,13 +15,14 @@ from sgleval.ask import Nobody, Sent, Watch, ask
 from sgleval.cache_check import parse_check
 from sgleval.errors import RunError, UserError
 from sgleval.metrics import METRICS, Metric, find_metric
+from sgleval.perturb import parse
 from sgleval.plan import Plan, make_plan
 from sgleval.runtime.connect import find_model
 from sgleval.runtime.ledger import TOKENS
-from sgleval.runtime.model import Model
+from sgleval.runtime.model import Model, freed
 from sgleval.score import calibration, efficiency, score, summarize
 from sgleval.store import Journal
-from sgleval.tables import prediction, predictions_frame, samples_frame
+from sgleval.tables import copies_frame, prediction, predictions_frame, samples_frame
 from sgleval.task import Task, load_task
 
 
@@ -53,6 +54,8 @@ def evaluate(  # noqa: PLR0913  (what a notebook may say of a run, by keyword)
     concurrency: int | None = None,
     planned: bool = True,
     check_cache: int | str | None = None,
+    perturb: Sequence[str] = (),
+    free: bool = False,
     seed: int = 0,
     out: str | Path | None = None,
     fresh: bool = False,
@@ -60,15 +63,19 @@ def evaluate(  # noqa: PLR0913  (what a notebook may say of a run, by keyword)
 ) -> Run:
     """Run a task on a model and return its tables; what was answered before is not asked again.
 
+    `perturb` names what is done to copies of the samples, as after `--perturb`; `free` lifts the
+    constraints.
+
     Raises:
         UserError: the user's mistake, found before anything is sent.
         RunError: the run could not finish; what was answered is kept.
     """
     task = chosen(task, data, variants, metrics)
     model = find_model(model) if isinstance(model, str) else model
+    model = freed(model) if free else model
     watch = watch or Nobody()
     recheck_of, began = parse_check(check_cache), time.monotonic()
-    plan = make_plan(task, model, limit, seed)
+    plan = make_plan(task, model, limit, seed, parse(perturb))
     folder = Path(out) if out else default_folder(task, model, plan.identity)
     with opened_journal(folder, plan, fresh=fresh) as journal:
         facts = manifest.begun(plan)
@@ -126,14 +133,25 @@ def _tables(folder: Path, plan: Plan, journal: Journal, sent: Sent, seconds: flo
     task = plan.task
     samples = samples_frame(plan.samples(), plan.scan.tags)
     predictions = predictions_frame(
-        prediction(request.sample, request.variant, entry, task.answer, task.extract)
+        prediction(
+            *(request.sample, request.variant, entry),
+            *(task.answer_of(request.variant), task.extract),
+        )
         for request in plan.requests()
         if (entry := journal.read(request.key)) is not None
     )
+    copies = copies_frame(
+        (name, copy, sample)
+        for sample in plan.samples()
+        for name, _, copy in plan.copies(sample)
+        if plan.perturbations
+    )
     samples.write_parquet(folder / "samples.parquet")
     predictions.write_parquet(folder / "predictions.parquet")
+    copies.write_parquet(folder / "copies.parquet")
     head = {"task": task.name, "model": plan.model.name, "note": plan.note}
     tail = sent.summary(seconds) | {"constrained": manifest.is_constrained(plan), "tags": {}}
+    tail |= {"copies": copies}
     return scored(folder, samples, predictions, task.measures, head, tail)
 
 
@@ -146,9 +164,10 @@ def scored(
     tail: dict[str, Any],
 ) -> Run:
     """Score predictions, write `scores.parquet` and `summary.json`, and return the run."""
-    scores = score(samples, predictions, metrics, **tail["tags"])
+    scores = score(samples, predictions, metrics, copies=tail["copies"], **tail["tags"])
     failed = predictions["error"].is_not_null().sum()
-    complete = samples.height * predictions["variant"].n_unique() == predictions.height
+    originals = predictions.filter(pl.col("perturbation") == "none")
+    complete = samples.height * predictions["variant"].n_unique() == originals.height
     counts = {"complete": complete, "n": samples.height, "failed": failed}
     summary = head | counts | summarize(samples, predictions, scores, metrics, **tail["tags"])
     summary |= {
@@ -199,4 +218,6 @@ def rescore(
     head = {name: held[name] for name in ("task", "model", "note")}
     tail = {"cost": held["cost"] | {"sent": 0}, "reuse": None, "cache_check": None}
     tail |= {"constrained": facts["constraint"] == "decoding", "tags": tags or {}}
+    copies = folder / "copies.parquet"  # runs of older versions have none
+    tail |= {"copies": pl.read_parquet(copies) if copies.is_file() else None}
     return scored(folder, samples, predictions, metrics, head, tail).summary

@@ -1,8 +1,9 @@
 """Which answers a command is about, and which of them have to be asked."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from sgleval import bind
 from sgleval.dataset.limit import limited
@@ -13,8 +14,11 @@ from sgleval.metrics.metric import Metric
 from sgleval.runtime.model import Model
 from sgleval.runtime.record import Prompt, first_prompt
 from sgleval.runtime.run_batch import Call
-from sgleval.sample import Sample
+from sgleval.sample import Image, Sample
 from sgleval.task import Task
+
+if TYPE_CHECKING:
+    from sgleval.perturb import Perturbation
 
 SAMPLING = {"temperature": 0.0}
 """What a program's `gen` gets unless it says otherwise."""
@@ -22,19 +26,34 @@ SAMPLING = {"temperature": 0.0}
 
 @dataclass(frozen=True)
 class Request:
-    """One sample under one variant: its key in the journal and the call that answers it."""
+    """One sample or copy under one variant: its key in the journal and the call that answers it."""
 
     key: str
     variant: str
+    perturbation: str
+    """The full name of what was done to the sample, or `none`."""
     sample: Sample
+    """The sample, or its perturbed copy with the same id."""
     call: Call
     prompt: Prompt | None = None
     """What the program writes up to its first gen, once it is planned; None where nobody knows."""
 
 
 @dataclass(frozen=True)
+class Way:
+    """One variant, made ready to be bound to many samples."""
+
+    label: str
+    arguments: Mapping[str, Any]
+    encoded: Any
+    """What stands for the arguments in keys."""
+    tags: tuple[str, ...]
+    """The tags that reach the program."""
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The samples times variants of a command, in the order in which they are asked."""
+    """The samples, their copies and variants of a command, in the order they are asked."""
 
     task: Task
     model: Model
@@ -46,6 +65,9 @@ class Plan:
     """What makes answers the same, whatever the samples: program, model, sampling, seed."""
     generations: int = 1
     """The most requests that one program was seen to make."""
+    perturbations: "tuple[Perturbation, ...]" = ()
+    donors: Mapping[tuple[Image, ...], tuple[Image, ...]] = field(default_factory=dict)
+    """Another sample's images for each set of images, where a perturbation needs them."""
 
     @property
     def note(self) -> str | None:
@@ -64,11 +86,30 @@ class Plan:
         every = self.task.dataset.samples(seed=self.seed, answer=self.task.answer)
         return (sample for sample, chosen in zip(every, self.mask, strict=True) if chosen)
 
+    def copies(self, sample: Sample) -> Iterator[tuple[str, str, Sample]]:
+        """Yield a sample itself and its perturbed copies: full name, name in keys, and copy.
+
+        A copy that is as it was is not among them: its answer is known.
+        """
+        yield "none", "none", sample
+        for perturbation in self.perturbations:
+            donor = self.donors.get(sample.images, ()) if perturbation.needs_donor else ()
+            copy = perturbation.apply(sample, self.seed, donor)
+            if copy is not None:
+                name = perturbation.full_name
+                shown = "".join(f" {image.digest}" for image in donor)  # new data, other donors
+                yield name, name + shown, copy
+
     def requests(self) -> Iterator[Request]:
-        """Yield a request per chosen sample and variant."""
+        """Yield a request per chosen sample, copy and variant, those of a sample together."""
+        ways = self._ways()
+        for sample in self.samples():
+            yield from self._requests_of(sample, ways)
+
+    def _ways(self) -> "list[Way]":
         program, known = self.task.program, frozenset(self.scan.tags)
-        variants = [
-            (
+        return [
+            Way(
                 label,
                 arguments,
                 arguments_of(label, arguments),
@@ -76,11 +117,14 @@ class Plan:
             )
             for label, arguments in self.task.variants.items()
         ]
-        clean = self.model.template.clean
-        for sample in self.samples():
-            for label, arguments, encoded, tags in variants:
-                call = Call(bind.bind(program, arguments, sample, clean), sample)
-                yield Request(answer_key(self.identity, sample, tags, encoded), label, sample, call)
+
+    def _requests_of(self, sample: Sample, ways: "Sequence[Way]") -> Iterator[Request]:
+        program, clean = self.task.program, self.model.template.clean
+        for name, keyed, copy in self.copies(sample):
+            for way in ways:
+                call = Call(bind.bind(program, way.arguments, copy, clean), copy)
+                key = answer_key(self.identity, sample, way.tags, way.encoded, keyed)
+                yield Request(key, way.label, name, copy, call)
 
     def ungrouped(self, wanted: Callable[[Request], bool]) -> Iterator[list[Request]]:
         """Yield the wanted requests in the dataset's order, each for itself (`--no-plan`)."""
@@ -98,13 +142,16 @@ class Plan:
         Data sorted by image streams; scattered questions wait until their images' last one is read.
         """
         keys = [key for key, taken in zip(self.scan.image_keys, self.mask, strict=True) if taken]
-        left, waiting = Counter(keys), defaultdict[int, dict[str, Request]](dict)
-        variants = len(self.task.variants)
-        for number, request in enumerate(self.requests()):
-            key = keys[number // variants]
-            if wanted(request):
-                waiting[key][request.key] = self._planned(request)  # equal variants: once
-            left[key] -= (number + 1) % variants == 0
+        left, waiting, ways = (
+            Counter(keys),
+            defaultdict[int, dict[str, Request]](dict),
+            self._ways(),
+        )
+        for key, sample in zip(keys, self.samples(), strict=True):
+            for request in self._requests_of(sample, ways):
+                if wanted(request):
+                    waiting[key][request.key] = self._planned(request)  # equal variants: once
+            left[key] -= 1
             if not left[key]:
                 yield from self._sharing(waiting.pop(key, {}).values())
 
@@ -118,7 +165,13 @@ class Plan:
         yield from groups.values()
 
 
-def make_plan(task: Task, model: Model, limit: str | int | None, seed: int) -> Plan:
+def make_plan(
+    task: Task,
+    model: Model,
+    limit: str | int | None,
+    seed: int,
+    perturbations: "tuple[Perturbation, ...]" = (),
+) -> Plan:
     """Read the data once, check that it fills the program's parameters, and choose the samples.
 
     Raises:
@@ -130,7 +183,18 @@ def make_plan(task: Task, model: Model, limit: str | int | None, seed: int) -> P
     bind.check(task.program, task.variants, found)
     identity = [program_digest(task.program), model.identity, SAMPLING, model.constrained, seed]
     plan = Plan(task, model, seed, scan, limited(scan, limit), digest(identity))
-    return replace(plan, generations=_rehearse(plan))
+    plan = replace(plan, generations=_rehearse(plan), perturbations=perturbations)
+    return replace(plan, donors=_donors(plan))
+
+
+def _donors(plan: Plan) -> Mapping[tuple[Image, ...], tuple[Image, ...]]:
+    """Give each set of images of the whole data another one, where a perturbation asks for it."""
+    if not any(perturbation.needs_donor for perturbation in plan.perturbations):
+        return {}
+    from sgleval.perturb import donors
+
+    every = replace(plan, mask=b"\1" * plan.scan.n)
+    return donors((tuple(sample.images) for sample in every.samples()), plan.seed)
 
 
 def _rehearse(plan: Plan) -> int:

@@ -89,7 +89,9 @@ class Journal:
         self.answered.clear()
         self.failed.clear()
 
-    def append(self, key: str, variant: str, sample_id: str, outcome: Outcome) -> Entry:
+    def append(
+        self, key: str, variant: str, sample_id: str, outcome: Outcome, perturbation: str = "none"
+    ) -> Entry:
         """Keep one finished sample and return what was kept.
 
         Raises:
@@ -100,7 +102,7 @@ class Journal:
             "ok": outcome.error is None,
             "sample_id": sample_id,
             "variant": variant,
-            "perturbation": "none",
+            "perturbation": perturbation,
             "error": outcome.error,
             "variables": outcome.variables,
             "meta": {name: _slim(meta) for name, meta in outcome.meta.items()},

@@ -32,6 +32,17 @@ _COLUMNS: dict[str, Any] = {
 PREDICTIONS = pl.Schema(_COLUMNS)
 """The columns of `predictions.parquet`."""
 
+COPIES = pl.Schema(
+    {
+        "perturbation": pl.String,
+        "sample_id": pl.String,
+        "question": pl.String,
+        "answers": pl.List(pl.String),
+        "choices": pl.List(pl.String),
+    }
+)
+"""The columns of `copies.parquet`: the texts of a perturbed sample where they are not its own."""
+
 Row = dict[str, Any]
 
 
@@ -58,6 +69,26 @@ def samples_frame(samples: Iterable[Sample], tags: Iterable[str]) -> pl.DataFram
         for sample in samples
     ]
     return pl.DataFrame(rows, schema=schema)
+
+
+def copies_frame(copies: Iterable[tuple[str, Sample, Sample]]) -> pl.DataFrame:
+    """Return the table of the copies whose texts were changed, of (full name, copy, original)."""
+    rows = [
+        {
+            "perturbation": name,
+            "sample_id": copy.id,
+            "question": copy.question,
+            "answers": list(copy.answers),
+            "choices": list(copy.choices),
+        }
+        for name, copy, original in copies
+        if _texts(copy) != _texts(original)
+    ]
+    return pl.DataFrame(rows, schema=COPIES)
+
+
+def _texts(sample: Sample) -> tuple[object, ...]:
+    return sample.question, sample.answers, sample.choices
 
 
 def predictions_frame(rows: Iterable[Row]) -> pl.DataFrame:

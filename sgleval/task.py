@@ -1,5 +1,6 @@
 """Task: a dataset, a program, an answer type and metrics, in a file with a variable `task`."""
 
+import ast
 import functools
 import importlib.util
 import os
@@ -49,6 +50,11 @@ class Task:
         if problem := _problem(self):
             raise UserError(f"task {self.name!r}: {problem}")
 
+    def answer_of(self, variant: str) -> Answer:
+        """Return the answer type of a variant: the one among its arguments, else the task's."""
+        given = _answer_types(self.variants[variant])
+        return given.get("answer") or next(iter(given.values()), self.answer)
+
     def with_metrics(self, names: Sequence[str]) -> Self:
         """Return the task with other metrics, by name; the task's own may be named too."""
         known = METRICS | {metric.name: metric for metric in self.measures}
@@ -80,9 +86,29 @@ def _problem(task: Task) -> str | None:
         return f"program is {task.program!r:.60}; put @sgl.function above the function"
     if isinstance(task.answer, type) or not hasattr(task.answer, "parse"):
         return f"answer is {task.answer!r:.60}; give an answer type's value, such as ShortText()"
-    if not task.variants:
+    return _problem_of_variants(task.variants) or _problem_of_metrics(task)
+
+
+def _problem_of_variants(variants: Mapping[str, Mapping[str, Any]]) -> str | None:
+    if not variants:
         return "variants is empty; give at least one"
-    return _problem_of_metrics(task)
+    for label, arguments in variants.items():
+        given = _answer_types(arguments)
+        if len(given) > 1 and "answer" not in given:
+            return (
+                f"variant {label!r} binds the answer types {', '.join(given)}; name the one that"
+                " reads the answer `answer`"
+            )
+    return None
+
+
+def _answer_types(arguments: Mapping[str, Any]) -> dict[str, Answer]:
+    """Return the arguments that are answer types, by name."""
+    return {
+        name: value
+        for name, value in arguments.items()
+        if hasattr(value, "parse") and not isinstance(value, type)
+    }
 
 
 def _problem_of_metrics(task: Task) -> str | None:
@@ -127,10 +153,22 @@ def load_task(path: Path) -> Task:
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "no such file"
         raise UserError(f"{path}: {kind}; give a task file, such as `sgleval new NAME` writes")
-    task = getattr(run_file(path), "task", None)
+    module = run_file(path)
+    _refuse_repeated_labels(path)
+    task = getattr(module, "task", None)
     if not isinstance(task, Task):
         raise UserError(f"{path}: no variable `task` of sgleval.Task; write `task = Task(...)`")
     return replace(task, path=path.resolve(), dataset=task.dataset.located(path.resolve().parent))
+
+
+def _refuse_repeated_labels(path: Path) -> None:
+    """Raise `UserError` where a dict of the file names a key twice: Python drops a variant so."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        keys = [k.value for k in getattr(node, "keys", ()) if isinstance(k, ast.Constant)]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            raise UserError(
+                f"{path}:{node.lineno}: {twice!r} stands twice in one dict; rename one of the two"  # type: ignore[attr-defined]
+            )
 
 
 def run_file(path: Path) -> Any:

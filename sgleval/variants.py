@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from sgleval.errors import UserError
+
 
 def grid(**factors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return every combination of the factors' values as variants.
@@ -13,11 +15,19 @@ def grid(**factors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
     >>> grid(instruction={"bare": "", "terse": "Be brief."}, shots={"0": 0, "1": 1})["terse+0"]
     {'instruction': 'Be brief.', 'shots': 0}
+
+    Raises:
+        UserError: a factor has no labels, or two combinations have one label.
     """
-    labels = itertools.product(*factors.values())
-    return {
-        "+".join(combination): {
-            name: factors[name][label] for name, label in zip(factors, combination, strict=True)
+    for name, values in factors.items():
+        if not isinstance(values, Mapping) or not values:
+            raise UserError(f"grid: {name} is {values!r:.60}; give a dict of label: value")
+    cells = {}
+    for labels in itertools.product(*factors.values()):
+        joined = "+".join(map(str, labels))
+        if joined in cells:
+            raise UserError(f"grid: two combinations are called {joined!r}; rename a label")
+        cells[joined] = {
+            name: factors[name][label] for name, label in zip(factors, labels, strict=True)
         }
-        for combination in labels
-    }
+    return cells

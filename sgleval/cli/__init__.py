@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from sgleval.cli.run import model_options, plan, run
+from sgleval.cli.options import model_options
+from sgleval.cli.run import plan, run
 from sgleval.cli.score import score
 from sgleval.errors import RunError, UserError
 

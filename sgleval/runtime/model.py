@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sgleval.errors import RunError
+from sgleval.errors import RunError, UserError
 from sgleval.runtime.client import Client, RequestError
 from sgleval.runtime.server import healthy
 from sgleval.runtime.sglang import SglangBackend
@@ -50,6 +50,27 @@ def kept_open(model: Model) -> Iterator[Model]:
             return contextlib.nullcontext(opened[0])
 
         yield replace(model, open=backend)
+
+
+def freed(model: Model) -> Model:
+    """Return the model with its decoding free of constraints (`--free`); its answers are others.
+
+    Raises:
+        UserError: nothing constrains its decoding, or not through SGLang's server.
+    """
+    if not model.constrained:
+        raise UserError(f"--free: {model.name} obeys no constraint anyway; leave it out")
+
+    @contextlib.contextmanager
+    def unbound(connections: int, tell: Tell) -> Iterator[Any]:
+        with model.open(connections, tell) as backend:
+            if not isinstance(backend, SglangBackend):
+                raise UserError(
+                    f"--free: the constraints of {model.name} are its own; leave it out"
+                )
+            yield backend.freed()
+
+    return replace(model, open=unbound, constrained=False)
 
 
 @contextlib.contextmanager

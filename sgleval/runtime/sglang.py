@@ -27,6 +27,8 @@ LOGPROB_FIELDS = (
     "top_logprobs_num",
     "return_text_in_logprobs",
 )
+FREE_TOKENS, FREE_JSON_TOKENS = 64, 512
+"""What a freed answer may take at least, a JSON object more."""
 
 
 class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no types
@@ -46,7 +48,7 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
         self.chat_template = template.for_frontend()
         self.stop = template.stop
         self.extra = dict(extra or {})
-        self.is_cold = False
+        self.is_cold = self.is_free = False
         self.ledger: Ledger | None = None
 
     def opened(self, sample: Sample | None = None) -> Self:
@@ -64,12 +66,20 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
         view.is_cold = True
         return view
 
+    def freed(self) -> Self:
+        """Return the same server without the programs' constraints and stops (`--free`)."""
+        view = copy.copy(self)
+        view.is_free = True
+        return view
+
     def generate(self, s: Any, sampling_params: Any) -> tuple[str, dict[str, Any]]:
         """Answer one `gen`; the names of the parameters are SGLang's.
 
         Raises:
             RequestError: no answer, or one that cannot be trusted.
         """
+        if self.is_free:
+            _free(sampling_params)
         stop = sampling_params.stop or ()
         # A list of its own: the program's may be shared, and SGLang's code appends to it.
         sampling_params.stop = [*([stop] if isinstance(stop, str) else stop), *self.stop]
@@ -124,6 +134,14 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
             return
         urls = [data_url(encoded) for _, encoded in s.images_]
         data["image_data"] = [urls] * len(data["text"]) if isinstance(data["text"], list) else urls
+
+
+def _free(sampling: Any) -> None:
+    """Lift the constraint and the stop of a `gen`, and give the answer room to be wordy."""
+    room = FREE_JSON_TOKENS if sampling.json_schema else FREE_TOKENS
+    sampling.max_new_tokens = max(sampling.max_new_tokens or 0, room)
+    sampling.regex = sampling.json_schema = sampling.dtype = None
+    sampling.stop = sampling.stop_regex = ()
 
 
 def _metas(reply: Any) -> Iterator[dict[str, Any]]:

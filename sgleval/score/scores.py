@@ -43,6 +43,7 @@ def score(
     *,
     group: str = GROUP,
     category: str = CATEGORY,
+    copies: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Score each prediction by each metric: one row for the whole, then one for each of its parts.
 
@@ -55,6 +56,9 @@ def score(
     `category` and `group` count together: where a group of k has the least numerator m, "all" makes
     each member's ratio (m / k) / (1 / k), so that sums count groups; "each_and_all" adds m to each
     numerator. A composite with a list of categories has rows for these alone.
+
+    `copies` has the columns of `copies.parquet`: what a perturbation made of accepted answers and
+    options goes before the sample's own.
 
     Raises:
         UserError: a prediction belongs to no sample; a sample has no accepted answers, or one that
@@ -75,9 +79,22 @@ def score(
         validate="m:1",
         maintain_order="left",
     )
+    if copies is not None and not copies.is_empty():
+        asked = _with_copies(asked, copies)
     _refuse_unanswerable(asked)
     tables = [_scores(metric, asked, group, category) for metric in metrics]
     return pl.concat([SCORES.to_frame(), *tables])
+
+
+def _with_copies(asked: pl.DataFrame, copies: pl.DataFrame) -> pl.DataFrame:
+    """Give a perturbed sample the accepted answers and options of its copy."""
+    own = ("answers", "choices")
+    keys = ["perturbation", "sample_id"]
+    changed = copies.select(*keys, *(pl.col(column).alias(f"own {column}") for column in own))
+    joined = asked.join(changed, on=keys, how="left", validate="m:1", maintain_order="left")
+    return joined.with_columns(pl.coalesce(f"own {c}", c).alias(c) for c in own).drop(
+        f"own {c}" for c in own
+    )
 
 
 def _extracted(texts: pl.Series) -> pl.Series:
