@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import random
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -15,6 +14,7 @@ from sgleval.demo.render import questions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 Row = dict[str, Any]
 """`id`, `image` (a page's bytes), `question`, `answers`."""
@@ -84,7 +84,7 @@ def results(doc, res):
 
 
 def read(folder: Path, pages: int | None) -> list[Row]:
-    """Return the questions about the first pages of a folder in the standard shape, in its order."""
+    """Return the questions about the first pages of a folder in the standard shape."""
     rows = [json.loads(line) for line in (folder / "data.jsonl").read_text("utf-8").splitlines()]
     kept = list(dict.fromkeys(row["image"] for row in rows))[:pages]
     content = {image: (folder / image).read_bytes() for image in kept}

@@ -114,9 +114,7 @@ def flush(server: Server) -> None:
     raise RuntimeError(f"{server.url} does not flush its cache")
 
 
-def measure(
-    server: Server, command: list[str], environment: Mapping[str, str], out: Path
-) -> Cost:
+def measure(server: Server, command: list[str], environment: Mapping[str, str], out: Path) -> Cost:
     """Run a command in a folder of its own, from an empty prefix cache, and say what it cost.
 
     Raises:

@@ -15,145 +15,19 @@ in pieces.
 from __future__ import annotations
 
 import argparse
-import base64
-import contextlib
 import json
 import random
-import subprocess
-import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
 
 import arms
-from replay import Group, replay
+import prefix_arms
+from prefix_arms import IN_ORDER, ROOMS, SGLEVAL, SHUFFLED, WARM_UP, Bench, Measured, arms_of
 
-from sgleval.runtime.client import Client
 from sgleval.runtime.connect import find_model
-from sgleval.runtime.sglang import SglangBackend
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sgleval.runtime.model import Model
-
-QUESTIONS = (
-    "What is the total?",
-    "What is the date?",
-    "Who sent it?",
-    "What is the address?",
-    "How much is the tax?",
-    "How was it paid?",
-)
-ROOMS = ("all", "third")
-THREADS = 96  # what `num_threads="auto"` means on up to six cores
-IN_ORDER, SHUFFLED = "run_batch, in order", "run_batch, shuffled"
-SGLEVAL = "sgleval, in order"
-ARMS = (
-    *(IN_ORDER, SHUFFLED),
-    *("run_batch on our backend, in order", "run_batch on our backend, shuffled"),
-    *(SGLEVAL, "sgleval, shuffled"),
-    *("replay, 4 in flight", "replay, 8 in flight", "replay, 16 in flight"),
-)
-WARM_UP = IN_ORDER  # computes the most tokens, so it touches the most memory
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One arm in one repetition."""
-
-    room: str
-    repetition: str
-    arm: str
-    seconds: float
-    """Of the requests."""
-    whole: float
-    """Of all of `sgleval.evaluate`; elsewhere as `seconds`."""
-    prompt: float
-    cached: float
-    prefill: float
-    """Seconds in which the model computed prefill batches."""
-    batches: float
-
-
-@dataclass
-class Bench:
-    """What the arms of one setting share."""
-
-    served: arms.Served
-    stock: subprocess.Popen[str]
-    scratch: Path
-    pages: int
-    side: int
-    done: int = 0
-
-    def measure(self, arm: str, room: str, repetition: str) -> Measured:
-        """Run one arm over pages of its own."""
-        folder = self.scratch / str(self.done)
-        self.done += 1
-        rows = arms.fresh_pages(folder, self.pages, self.side, QUESTIONS)
-        if arm.endswith("shuffled"):
-            random.Random(repetition).shuffle(rows)  # alike in all arms of a repetition
-            arms.write_rows(folder, rows)
-        self.served.flush()
-        before = self.served.counters()
-        seconds, whole = self.run(arm, folder, rows)
-        did = self.served.counters() - before
-        return Measured(
-            *(room, repetition, arm, seconds, whole),
-            *(did.prompt, did.cached, did.prefill, did.batches),
-        )
-
-    def run(self, arm: str, folder: Path, rows: arms.Rows) -> tuple[float, float]:
-        """Return the seconds of the requests and of the whole call."""
-        if arm.startswith("sgleval"):
-            return arms.evaluated(self.served, folder)
-        calls = [{name: row[name] for name in ("image", "question")} for row in rows]
-        if arm.startswith("replay"):
-            groups = self.bodies(calls)
-            began = time.perf_counter()
-            replay(self.served.url, groups, window=int(arm.split()[1]))
-        elif "our" in arm:
-            began = time.perf_counter()
-            client = Client(self.served.url, THREADS)
-            backend = SglangBackend(client, self.served.model.template)
-            states = arms.read_page.run_batch(calls, temperature=0, backend=backend)
-            if any(state.error() for state in states):
-                raise SystemExit(f"{arm}: a request failed")
-        else:
-            return (self.ask_stock(calls),) * 2
-        return (time.perf_counter() - began,) * 2
-
-    def ask_stock(self, calls: arms.Rows) -> float:
-        """Return the seconds that SGLang's own `run_batch` took in its own process."""
-        assert self.stock.stdin is not None
-        assert self.stock.stdout is not None
-        self.stock.stdin.write(json.dumps(calls) + "\n")
-        self.stock.stdin.flush()
-        said = self.stock.stdout.readline()
-        if not said:
-            raise SystemExit("SGLang's run_batch failed")
-        return float(said)
-
-    def bodies(self, calls: arms.Rows) -> list[Group]:
-        """Return what sgleval would post, page by page."""
-        groups: dict[str, Group] = {}
-        for call in calls:
-            picture = base64.b64encode(Path(call["image"]).read_bytes()).decode()
-            body = {
-                "text": arms.prompt(self.served.model, call["question"]),
-                "image_data": [f"data:image/png;base64,{picture}"],
-                "sampling_params": {
-                    "max_new_tokens": 1,
-                    "temperature": 0.0,
-                    "stop": list(self.served.model.template.stop),
-                },
-            }
-            groups.setdefault(call["image"], []).append(json.dumps(body).encode())
-        return list(groups.values())
 
 
 def main() -> None:
@@ -162,7 +36,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--pages", type=int, default=24)
     parser.add_argument("--side", type=int, default=448, help="pixels of a page [448]")
-    parser.add_argument("--arm", action="append", choices=ARMS, help="one of them; all otherwise")
+    parser.add_argument("--arm", action="append", help="one by its name; all otherwise")
     parser.add_argument("--keep", type=Path, help="append to this file, report all that is in it")
     parser.add_argument("--models", type=Path, help="where the model is, or shall be, kept")
     given = parser.parse_args()
@@ -181,40 +55,25 @@ def measure_room(given: argparse.Namespace, room: str, scratch: Path, keep: Path
     model = find_model(str(folder))
     flags = []
     if room == "third":
-        flags = ["--max-total-tokens", str(given.pages // 3 * page_tokens(model, given.side))]
-    with arms.serving(model, folder, flags, scratch) as served, stock_at(served.url) as stock:
+        flags = [
+            "--max-total-tokens",
+            str(given.pages // 3 * prefix_arms.page_tokens(model, given.side)),
+        ]
+    with (
+        arms.serving(model, folder, flags, scratch) as served,
+        prefix_arms.stock_at(served.url) as stock,
+    ):
         bench = Bench(served, stock, scratch, given.pages, given.side)
         bench.measure(WARM_UP, room, "warm-up")
         Bench(served, stock, scratch / "first", 2, given.side).measure(SGLEVAL, room, "warm-up")
         for _ in range(given.repetitions):
             repetition = time.strftime("%H:%M:%S")
-            names = list(given.arm or ARMS)
+            names = given.arm or arms_of(room, given.pages)
             random.shuffle(names)  # what drifts hits all of them
             for arm in names:
                 measured = bench.measure(arm, room, repetition)
                 with keep.open("a") as file:
                     file.write(json.dumps(asdict(measured)) + "\n")
-
-
-def page_tokens(model: Model, side: int) -> int:
-    """Return the tokens of a page with all its questions, which is what the cache holds of it."""
-    before, _, _ = arms.prompt(model, QUESTIONS[0]).partition(QUESTIONS[0])
-    shared = arms.tokens(model, before, side)
-    return shared + sum(arms.tokens(model, arms.prompt(model, q), side) - shared for q in QUESTIONS)
-
-
-@contextlib.contextmanager
-def stock_at(url: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a process that has SGLang's own frontend, and end it."""
-    program = Path(__file__).with_name("stock_run_batch.py")
-    command = [sys.executable, str(program), url]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-        assert process.stdout is not None
-        if process.stdout.readline() != "ready\n":
-            raise SystemExit("SGLang's own frontend does not start")
-        yield process
-        process.terminate()
 
 
 def report(measured: list[Measured]) -> None:
@@ -232,14 +91,13 @@ def report_room(room: str, here: list[Measured]) -> None:
     seconds = {arm: median(one.seconds for one in each.values()) for arm, each in by_arm.items()}
     floor = min((arm for arm in by_arm if arm.startswith("replay")), key=seconds.get)
     print(f"\nroom for {'all pages' if room == 'all' else 'a third of the pages'}:", end=" ")
-    print(f"{len(by_arm[floor])} repetitions, the floor is {floor!r}")
-    row = "{:<36} {:>8} {:>8} {:>9} {:>9} {:>7} {:>7} {:>7} {:>9} {:>8}"
-    names = ("seconds", "in order", "shuffled", "floor", "prompt", "cached", "computed")
-    print(row.format("", *names[:1], "whole", *names[1:], "prefill", "batches"))
-    for arm in ARMS:
-        if each := by_arm.get(arm):
-            ratios = [ratio(each, by_arm.get(to, {})) for to in (IN_ORDER, SHUFFLED, floor)]
-            print(row.format(arm, *facts(each)[:2], *ratios, *facts(each)[2:]))
+    print(f"{len(by_arm[floor])} repetitions, floor: {floor}")
+    row = "{:<36} {:>8} {:>8} {:>9} {:>9} {:>7} {:>7} {:>8} {:>9} {:>8} {:>8}"
+    names = "in order", "shuffled", "to floor", "prompt", "cached", "computed", "prefill", "batches"
+    print(row.format("", "seconds", "whole", *names))
+    for arm, each in sorted(by_arm.items()):
+        ratios = [ratio(each, by_arm.get(to, {})) for to in (IN_ORDER, SHUFFLED, floor)]
+        print(row.format(arm, *facts(each)[:2], *ratios, *facts(each)[2:]))
 
 
 def ratio(each: dict[str, Measured], to: dict[str, Measured]) -> str:

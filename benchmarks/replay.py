@@ -8,48 +8,61 @@ from collections import deque
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-Group = list[bytes]
-"""The bodies of the requests about one page."""
+
+@dataclass
+class Page:
+    """The bodies of the requests about one page."""
+
+    bodies: deque[bytes]
+    left: int = 0
+    """How many of them are not answered yet."""
+
+    def __post_init__(self) -> None:
+        self.left = len(self.bodies)
 
 
 @dataclass
 class Queue:
     """Of each page one request first; the others when that one is answered, before a new page."""
 
-    groups: deque[Group]
-    ready: deque[bytes] = field(default_factory=deque)
-    leading: int = 0
-    """How many pages wait for their first answer."""
+    pages: deque[Page]
+    room: int
+    """How many pages may be open."""
+    ready: deque[tuple[Page, bytes]] = field(default_factory=deque)
+    open: int = 0
     turn: threading.Condition = field(default_factory=threading.Condition)
 
-    def next(self) -> tuple[bytes, Group | None] | None:
-        """Return a body and, for a page's first one, those that follow it; None at the end."""
+    def take(self) -> tuple[Page, bytes] | None:
+        """Return what to send next, once there is something; None at the end."""
         with self.turn:
-            while not self.ready and not self.groups:
-                if not self.leading:
+            while not self.ready and (self.open == self.room or not self.pages):
+                if not self.open:
                     return None
                 self.turn.wait()
             if self.ready:
-                return self.ready.popleft(), None
-            self.leading += 1
-            leader, *siblings = self.groups.popleft()
-            return leader, siblings
+                return self.ready.popleft()
+            self.open += 1
+            page = self.pages.popleft()
+            return page, page.bodies.popleft()
 
-    def led(self, siblings: Group) -> None:
-        """Hear that a page is in the cache."""
+    def answered(self, page: Page) -> None:
+        """Hear that a request is done: the page is in the cache, and may be done itself."""
         with self.turn:
-            self.leading -= 1
-            self.ready.extend(siblings)
+            page.left -= 1
+            self.open -= not page.left
+            while page.bodies:
+                self.ready.append((page, page.bodies.popleft()))
             self.turn.notify_all()
 
 
-def replay(url: str, groups: list[Group], window: int) -> None:
-    """Post all bodies to `/generate` with at most `window` of them in flight.
+def replay(url: str, pages: list[list[bytes]], window: int, room: int) -> None:
+    """Post all bodies to `/generate`, at most `window` at once and of at most `room` pages.
 
     Raises:
         SystemExit: a reply was not 200.
     """
-    queue, problems = Queue(deque(groups)), list[str]()
+    queue = Queue(deque(Page(deque(bodies)) for bodies in pages), room)
+    problems: list[str] = []
     workers = [
         threading.Thread(target=_post_all, args=(urlsplit(url).netloc, queue, problems))
         for _ in range(window)
@@ -64,13 +77,12 @@ def replay(url: str, groups: list[Group], window: int) -> None:
 
 def _post_all(address: str, queue: Queue, problems: list[str]) -> None:
     connection = http.client.HTTPConnection(address, timeout=600)
-    while (job := queue.next()) is not None:
-        body, siblings = job
+    while (job := queue.take()) is not None:
+        page, body = job
         connection.request("POST", "/generate", body, {"Content-Type": "application/json"})
         reply = connection.getresponse()
         said = reply.read()
         if reply.status != 200:
             problems.append(f"HTTP {reply.status}: {said[:300]!r}")
-        if siblings is not None:
-            queue.led(siblings)
+        queue.answered(page)
     connection.close()

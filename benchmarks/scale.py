@@ -92,7 +92,7 @@ class Ran:
 def command(arguments: list[str]) -> Ran:
     """Run `sgleval run` and watch it."""
     began = time.perf_counter()
-    line = [sys.executable, "-m", "sgleval.cli", "run", *arguments]
+    line = [str(Path(sys.executable).with_name("sgleval")), "run", *arguments]
     planned = 0.0
     with subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
         said = []

@@ -1,21 +1,25 @@
 """Ask a model what the journal does not hold, and keep each answer as it comes."""
 
 import math
+import re
 import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sgleval.cache_check import probe, recheck
-from sgleval.ceiling import Ceiling
+from sgleval.ceiling import Ceiling, tokenizer_in
 from sgleval.errors import RunError, UserError
 from sgleval.metrics.metric import Ratio
 from sgleval.plan import SAMPLING, Plan, Request
+from sgleval.runtime.leaders import Place, places
 from sgleval.runtime.model import pool_tokens
+from sgleval.runtime.pace import Pace
 from sgleval.runtime.record import first_prompt
-from sgleval.runtime.run_batch import Outcome, Window
+from sgleval.runtime.run_batch import Outcome, run_once
 from sgleval.runtime.sglang import SglangBackend
+from sgleval.runtime.window import WORTH_AN_EMPTY_SLOT, Window, leader_first
 from sgleval.store import Journal
 from sgleval.tables import Row, prediction
 from sgleval.task import Task
@@ -115,8 +119,11 @@ def ask(
         probe(backend, plan.model.template)
         _warm(backend, plan)
         room = ROOM * (pool_tokens(backend) or math.inf)
-        window = Window(groups, lambda request: request.call, weights.of, room)
-        outcomes = window.run(plan.task.program, backend, concurrency, **SAMPLING)
+        window = Window[Request, Outcome](groups, arranger(backend, plan), weights.of, room)
+        outcomes = window.run(
+            lambda request: run_once(plan.task.program, request.call, backend, SAMPLING),
+            Pace(concurrency),
+        )
         for done, (request, outcome) in enumerate(outcomes, start=1):
             weights.learn(request, outcome)
             entry = journal.append(
@@ -151,6 +158,29 @@ def _ceiling(plan: Plan) -> Ceiling | None:
     if plan.generations != 1 or template.folder is None:
         return None
     return Ceiling.of(template.folder, template.image)
+
+
+def arranger(backend: Any, plan: Plan) -> Callable[[Sequence[Request]], Sequence[Place]]:
+    """Return what says which request of a group waits for which one.
+
+    Where prompts part after the last image is read in the model's tokens, or else in words.
+    """
+    template = plan.model.template
+    if not isinstance(backend, SglangBackend):  # a user's own model has no cache of prefixes
+        return leader_first
+    tokenizer = tokenizer_in(template.folder) if template.folder else None
+
+    def tokens(text: str) -> Sequence[int] | Sequence[str]:
+        return tokenizer.encode(text).ids if tokenizer else re.findall(r"\s?\w+|\W", text)
+
+    def arrange(group: Sequence[Request]) -> Sequence[Place]:
+        prompts = [request.prompt for request in group if request.prompt is not None]
+        if len(prompts) < len(group) or len(group) == 1:
+            return leader_first(group)
+        tails = [tokens(prompt.text.rpartition(template.image)[2]) for prompt in prompts]
+        return places(tails, shared=WORTH_AN_EMPTY_SLOT if prompts[0].images else 0)
+
+    return arrange
 
 
 @dataclass

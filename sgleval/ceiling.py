@@ -9,6 +9,7 @@ of all prompts plus one for every repeat of an identical one.
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -17,13 +18,20 @@ from tokenizers import Tokenizer
 KEPT = 4096  # sets of images, far more than are ever open at once
 
 
+@lru_cache(maxsize=2)
+def tokenizer_in(folder: Path) -> Tokenizer | None:
+    """Return a model folder's tokenizer, or None where it has no quick one."""
+    path = folder / "tokenizer.json"
+    return Tokenizer.from_file(str(path)) if path.is_file() else None
+
+
 @dataclass
 class Ceiling:
     """Counts prompts as they are answered.
 
     Nodes are kept as hashes of their paths. One set holds those before the first image, which all
-    prompts may share; each set of images has its own for what follows. The latest of these are
-    kept: requests for the same images are sent close together.
+    prompts may share; each sequence of images has its own for what follows the last of them. The
+    latest of these are kept: requests for the same images are sent close together.
     """
 
     tokenizer: Tokenizer
@@ -42,10 +50,9 @@ class Ceiling:
 
         `placeholder` is the template's text for an image, one token of which stands for it.
         """
-        path = folder / "tokenizer.json"
-        if not path.is_file():
+        tokenizer = tokenizer_in(folder)
+        if tokenizer is None:
             return None
-        tokenizer = Tokenizer.from_file(str(path))
         tokens = tokenizer.encode(placeholder, add_special_tokens=False)
         named = zip(tokens.ids, tokens.tokens, strict=True)
         pads = [token for token, text in named if "image" in text.lower()]
@@ -71,13 +78,14 @@ class Ceiling:
             return
         self.prompt_tokens += length
         share, rest = divmod(image_tokens, len(images) or 1)
-        nodes, path, left = self._before, 0, list(images)
+        nodes, path, seen = self._before, 0, 0
         for token in ids:
             weight = 1
             if token == self.placeholder:
-                nodes = self._tries_of(tuple(images))
-                weight = share + (rest if len(left) == 1 else 0)
-                path = hash((path, left.pop(0)))
+                seen += 1
+                nodes = self._tries_of(tuple(images[:seen]))
+                weight = share + (rest if seen == len(images) else 0)
+                path = hash((path, images[seen - 1]))
             else:
                 path = hash((path, token))
             if path not in nodes:

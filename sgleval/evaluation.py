@@ -148,7 +148,10 @@ def _tables(folder: Path, plan: Plan, journal: Journal, sent: Sent, seconds: flo
     )
     samples.write_parquet(folder / "samples.parquet")
     predictions.write_parquet(folder / "predictions.parquet")
-    copies.write_parquet(folder / "copies.parquet")
+    if plan.perturbations:
+        copies.write_parquet(folder / "copies.parquet")
+    else:  # the tables describe the last command
+        (folder / "copies.parquet").unlink(missing_ok=True)
     head = {"task": task.name, "model": plan.model.name, "note": plan.note}
     tail = sent.summary(seconds) | {"constrained": manifest.is_constrained(plan), "tags": {}}
     tail |= {"copies": copies}
@@ -218,6 +221,6 @@ def rescore(
     head = {name: held[name] for name in ("task", "model", "note")}
     tail = {"cost": held["cost"] | {"sent": 0}, "reuse": None, "cache_check": None}
     tail |= {"constrained": facts["constraint"] == "decoding", "tags": tags or {}}
-    copies = folder / "copies.parquet"  # runs of older versions have none
+    copies = folder / "copies.parquet"
     tail |= {"copies": pl.read_parquet(copies) if copies.is_file() else None}
     return scored(folder, samples, predictions, metrics, head, tail).summary

@@ -93,7 +93,7 @@ class Plan:
         """
         yield "none", "none", sample
         for perturbation in self.perturbations:
-            donor = self.donors.get(sample.images, ()) if perturbation.needs_donor else ()
+            donor = self.donors.get(tuple(sample.images), ()) if perturbation.needs_donor else ()
             copy = perturbation.apply(sample, self.seed, donor)
             if copy is not None:
                 name = perturbation.full_name

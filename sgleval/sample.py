@@ -6,19 +6,38 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sgleval.digests import file_digest
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
+EXIF_ORIENTATION = 0x0112
+QUARTER_TURNS = range(5, 9)
+"""The orientations that swap width and height."""
+
+
+class Drawn(Protocol):
+    """What draws an image's bytes only when they are read, such as a perturbed copy."""
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits that stand for the bytes, known without drawing them."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+
+    def read_bytes(self) -> bytes:
+        """Return the bytes of a file of the picture, the same each time."""
+
 
 @dataclass(frozen=True)
 class Image:
-    """An image that is read when it is needed: a file's path, or the original bytes."""
+    """An image that is read when it is needed: a file's path, the original bytes, or a drawing."""
 
-    source: Path | bytes = field(repr=False)
+    source: Path | bytes | Drawn = field(repr=False)
 
     @property
     def bytes(self) -> bytes:
@@ -30,7 +49,7 @@ class Image:
         """SHA-256 of the original bytes in hex; a file's is kept by path, size and time."""
         if isinstance(self.source, bytes):
             return hashlib.sha256(self.source).hexdigest()
-        return file_digest(self.source)
+        return file_digest(self.source) if isinstance(self.source, Path) else self.source.digest
 
     @cached_property
     def size(self) -> tuple[int, int]:
@@ -39,8 +58,18 @@ class Image:
         Raises:
             OSError: the file cannot be read or is no image.
         """
+        if not isinstance(self.source, (bytes, Path)):
+            return self.source.size
         with self._open() as picture:
             return picture.size
+
+    @cached_property
+    def shown_size(self) -> tuple[int, int]:
+        """Width and height of what `pil` returns, from the header alone; raises as `size` does."""
+        width, height = self.size
+        with self._open() as picture:
+            turned = picture.getexif().get(EXIF_ORIENTATION, 1) in QUARTER_TURNS
+        return (height, width) if turned else (width, height)
 
     def pil(self) -> "PillowImage":
         """Return the decoded picture, rotated as its EXIF says, as a new Pillow image."""
@@ -53,7 +82,7 @@ class Image:
         import PIL.Image
 
         source = self.source
-        return PIL.Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        return PIL.Image.open(source if isinstance(source, Path) else io.BytesIO(self.bytes))
 
 
 @dataclass(frozen=True, slots=True)

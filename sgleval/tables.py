@@ -32,15 +32,14 @@ _COLUMNS: dict[str, Any] = {
 PREDICTIONS = pl.Schema(_COLUMNS)
 """The columns of `predictions.parquet`."""
 
-COPIES = pl.Schema(
-    {
-        "perturbation": pl.String,
-        "sample_id": pl.String,
-        "question": pl.String,
-        "answers": pl.List(pl.String),
-        "choices": pl.List(pl.String),
-    }
-)
+_TEXTS: dict[str, Any] = {
+    "perturbation": pl.String,
+    "sample_id": pl.String,
+    "question": pl.String,
+    "answers": pl.List(pl.String),
+    "choices": pl.List(pl.String),
+}
+COPIES = pl.Schema(_TEXTS)
 """The columns of `copies.parquet`: the texts of a perturbed sample where they are not its own."""
 
 Row = dict[str, Any]

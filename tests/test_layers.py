@@ -12,10 +12,10 @@ HOME = Path(sgleval.__file__).parent
 LAYERS = [
     # what everything may use; `frontend` is SGLang's own, imported without torch
     {"errors", "digests", "sample", "normalize", "runtime.frontend"},
-    {"answers", "metrics", "stats"},
+    {"answers", "metrics", "perturb", "stats"},
     {"dataset", "task", "variants", "fingerprint", "bind", "demo"},
     {"runtime", "plan", "store", "tables", "score", "ceiling", "foreign", "manifest"},
-    {"outlook", "cache_check"},
+    {"outlook", "cache_check", "compare", "detect"},
     {"report", "ask", "evaluation"},
     {"cli", "new", "__init__"},
 ]

@@ -410,3 +410,23 @@ def test_a_server_that_is_gone_ends_the_run_from_a_fork_too():
 
     with FakeServer(answer) as server, pytest.raises(RunError, match="gone"):
         run_once(fork, Call({"image": picture()}), backend_for(server, recover=gone), {})
+
+
+def test_a_freed_server_is_asked_without_constraint_and_stop_and_given_room():
+    @sgl.function
+    def typed(s, question):
+        s += sgl.user(question)
+        s += sgl.assistant(
+            sgl.gen("short", regex="[a-z]{1,9}", stop="\n", max_tokens=9)
+            + sgl.gen("long", max_tokens=99)
+            + sgl.gen("object", json_schema="{}", max_tokens=9)
+        )
+
+    with FakeServer() as server:
+        backend = backend_for(server).freed()
+        outcome = run_once(typed, Call({"question": "What?"}), backend, {"temperature": 0.0})
+        asked = [body["sampling_params"] for body in server.bodies]
+    assert outcome.error is None
+    assert [sampling["max_new_tokens"] for sampling in asked] == [64, 99, 512]
+    assert all(sampling["regex"] is sampling["json_schema"] is None for sampling in asked)
+    assert all(sampling["stop"] == list(TEMPLATE.stop) for sampling in asked)

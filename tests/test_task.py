@@ -197,3 +197,36 @@ def test_a_users_metric_may_take_the_choices_and_return_a_bare_pair(project):
     (metric,) = load_task(project.task).measures
     assert metric.wants_choices
     assert metric("A", ["A"], {"A": "x"}) == Ratio(1.0, 2.0)
+
+
+def test_two_variants_of_one_name_are_refused_though_python_keeps_the_last(project):
+    project.write_task(variants='{"bare": {}, "terse": {"question": "A"}, "bare": {}}')
+    with pytest.raises(UserError, match=r"task.py:\d+: 'bare' stands twice in one dict; rename"):
+        load_task(project.task)
+
+
+TYPED = "grid(kind={'number': Number(), 'word': OneOf('one', 'two')})"
+PROGRAM = """
+@sgl.function
+def typed(s, image, question, kind, other=None):
+    s += sgl.user(sgl.image(image) + question)
+    s += sgl.assistant(kind.gen("answer"))
+"""
+
+
+def test_the_answer_type_of_a_variant_also_reads_its_answers(project):
+    project.write_task(code=PROGRAM, program="typed", variants=TYPED)
+    task = load_task(project.task)
+    assert task.answer_of("number").parse("it is 12.50").answer == "12.50"
+    assert task.answer_of("word").options() == ("one", "two")
+
+
+def test_of_two_answer_types_the_one_called_answer_reads(project):
+    two = "{'a': {'kind': Number(), 'other': YesNo()}}"
+    project.write_task(code=PROGRAM, program="typed", variants=two)
+    with pytest.raises(UserError, match=r"'a' binds the answer types kind, other; name the one"):
+        load_task(project.task)
+    named = "{'a': {'kind': Number(), 'answer': YesNo()}}"
+    code = PROGRAM.replace("other=None", "answer=None")
+    project.write_task(code=code, program="typed", variants=named)
+    assert load_task(project.task).answer_of("a").options() == ("yes", "no")

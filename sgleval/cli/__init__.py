@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from sgleval.cli.ablate import ablate
+from sgleval.cli.compare import compare, diff
 from sgleval.cli.options import model_options
 from sgleval.cli.run import plan, run
 from sgleval.cli.score import score
@@ -81,11 +83,11 @@ def main(context: click.Context) -> None:
     Exit codes: 0 done, 1 could not finish, 2 a mistake in what was given, 3 done with failed
     samples, 130 interrupted.
     """
-    if context.obj and context.invoked_subcommand not in {"run", "serve"}:
+    if context.obj and context.invoked_subcommand not in {"run", "ablate", "serve"}:
         raise click.UsageError(f"{context.invoked_subcommand} takes no server flags after --")
 
 
-for command in (run, plan, score):
+for command in (run, ablate, plan, score, compare, diff):
     main.add_command(command)
 
 

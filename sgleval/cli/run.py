@@ -106,6 +106,7 @@ def _folders(out: Path | None, names: Sequence[str]) -> list[Path | None]:
 @click.argument("tasks", metavar="TASK...", nargs=-1, required=True, type=Path)
 @model_options
 @data_options
+@click.option("--detect", metavar="DIFFERENCE", type=float, help="How many samples it takes.")
 def plan(
     tasks: tuple[Path, ...],
     *,
@@ -116,9 +117,11 @@ def plan(
     variants: tuple[str, ...],
     perturb: tuple[str, ...],
     seed: int,
+    detect: float | None,
 ) -> None:
     """Say what a run would send and how much of it can be shared; send nothing."""
     from sgleval import manifest
+    from sgleval.detect import detect as detecting
     from sgleval.evaluation import chosen, default_folder
     from sgleval.outlook import outlook
     from sgleval.perturb import parse
@@ -129,6 +132,8 @@ def plan(
     for path in tasks:
         task = chosen(path, data, variants, ())
         planned = make_plan(task, found, limit, seed, parse(perturb))
-        last = manifest.read(default_folder(task, found, planned.identity) / "summary.json")
-        for line in outlook(planned, last).lines():
+        folder = default_folder(task, found, planned.identity)
+        last = manifest.read(folder / "summary.json")
+        lines = [] if detect is None else list(detecting(detect, folder, last))
+        for line in [*outlook(planned, last).lines(), *lines]:
             click.echo(line)

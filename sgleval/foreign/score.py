@@ -31,9 +31,9 @@ def score_file(path: Path, metrics: Sequence[Metric], columns: Columns) -> dict[
     with_choices = any(metric.wants_choices or metric.parser is not None for metric in metrics)
     taken, left = take(path, columns, with_choices=with_choices)
     samples, predictions, read = taken.samples(), taken.predictions(), taken.columns
-    tags = {"group": read.group or GROUP, "category": read.by or CATEGORY}
-    scores = score(samples, predictions, metrics, **tags)
-    summary = summarize(samples, predictions, scores, metrics, **tags)
+    group, category = read.group or GROUP, read.by or CATEGORY
+    scores = score(samples, predictions, metrics, group=group, category=category)
+    summary = summarize(samples, predictions, scores, metrics, group=group, category=category)
     # Whatever else is a tag here only says which rows count together.
     summary["groups"] = [row for row in summary["groups"] if row["tag"] == read.by]
     roles = ("prediction", "answers", "choices", "group", "by", "id")

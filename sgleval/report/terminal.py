@@ -21,6 +21,7 @@ from rich.text import Text
 
 from sgleval.metrics.metric import Ratio
 from sgleval.report.figures import figures
+from sgleval.report.robustness import robustness
 
 Summary = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -43,7 +44,23 @@ def as_text(summary: Summary, width: int = 100) -> str:
     return page.getvalue().rstrip()
 
 
-def _parts(summary: Summary) -> list[RenderableType]:
+def _originals(summary: Summary) -> Summary:
+    """Return the summary without perturbed copies, which have a table of their own."""
+
+    def kept(rows: Sequence[Row] | None) -> list[Row]:
+        return [row for row in rows or () if row.get("perturbation", "none") == "none"]
+
+    found = dict(summary)
+    for name in ("results", "groups", "parts", "rules", "labels", "efficiency"):
+        if name in found:
+            found[name] = kept(found[name])
+    if calibration := found.get("calibration"):
+        found["calibration"] = calibration | {"rows": kept(calibration["rows"])}
+    return found
+
+
+def _parts(whole: Summary) -> list[RenderableType]:
+    summary = _originals(whole)
     results = summary["results"]
     several = len({row["variant"] for row in results}) > 1
     head = f"{summary['task']} · {summary['model']} · {summary['n']} samples"
@@ -57,6 +74,7 @@ def _parts(summary: Summary) -> list[RenderableType]:
             parts.append(f"… and {len(rows) - MOST_GROUPS} more in summary.json")
     if fields := summary.get("parts"):
         parts.append(_table(f"{fields[0]['metric']} by field", fields, "part", several=several))
+    parts += robustness(summary)
     parts += figures(summary)
     if summary["cost"] is not None:  # of others' predictions nobody knows it
         parts.append(_cost(summary))

@@ -6,20 +6,17 @@ time-outs and keeps every image in memory. Here the same programs run, each with
 """
 
 import datetime as dt
-import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from sgleval.errors import RunError, UserError
 from sgleval.runtime.inline import run_inline
 from sgleval.runtime.ledger import Ledger
+from sgleval.runtime.pace import Pace
+from sgleval.runtime.window import Window
 from sgleval.sample import Image, Sample
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,85 +56,12 @@ def run_batch(
         UserError: the program asks for what the model's template does not have.
     """
     groups = ([(position, call)] for position, call in enumerate(calls))
-    window = Window(groups, lambda numbered: numbered[1])
-    for (position, _), outcome in window.run(program, backend, concurrency, **sampling):
+    window = Window[tuple[int, Call], Outcome](groups)
+    outcomes = window.run(
+        lambda numbered: run_once(program, numbered[1], backend, sampling), Pace(concurrency)
+    )
+    for (position, _), outcome in outcomes:
         yield position, outcome
-
-
-@dataclass
-class Window(Generic[Item]):
-    """The sliding window over groups: of each the first goes ahead, its siblings follow.
-
-    Siblings that start together would all miss what the first one computes. They go before a new
-    group, since their prefix is in the cache now; no group waits for another one's stragglers.
-    """
-
-    groups: Iterable[Sequence[Item]]
-    """Read no further than the window; a group is what shares a prefix."""
-    call: Callable[[Item], Call]
-    weigh: Callable[[Sequence[Item]], float] = lambda _: 0.0
-    """How much room a group takes while it is open, such as tokens of the server's cache."""
-    room: float = math.inf
-    """What open groups may weigh together; one may always be open."""
-    _ready: deque[tuple[Item, "Group[Item]"]] = field(default_factory=deque, init=False)
-    _next: "Sequence[Item] | None" = field(default=None, init=False)
-    _open: float = field(default=0.0, init=False)
-
-    def run(
-        self, program: Any, backend: Any, concurrency: int, **sampling: Any
-    ) -> Iterator[tuple[Item, Outcome]]:
-        """Yield each item with its outcome as it finishes; raises what `run_batch` does."""
-        groups = iter(self.groups)
-        live: dict[Future[Outcome], tuple[Item, Group[Item]]] = {}
-        pool = ThreadPoolExecutor(concurrency, thread_name_prefix="program")
-        try:
-            while True:
-                while len(live) < concurrency and (start := self._start(groups)) is not None:
-                    future = pool.submit(run_once, program, self.call(start[0]), backend, sampling)
-                    live[future] = start
-                if not live:
-                    break
-                done_now = wait(live, return_when=FIRST_COMPLETED).done
-                for done in sorted(done_now, key=_raised):  # what is answered, before the end
-                    item, group = live.pop(done)
-                    outcome = done.result()
-                    self._finish(group)
-                    yield item, outcome
-        finally:
-            pool.shutdown(wait=not live, cancel_futures=True)  # on the way out, nobody waits
-
-    def _start(self, groups: Iterator[Sequence[Item]]) -> "tuple[Item, Group[Item]] | None":
-        """Return what to run next: a sibling whose leader is done, else a new group's leader."""
-        if self._ready:
-            return self._ready.popleft()
-        self._next = self._next or next(groups, None)
-        if self._next is None:
-            return None
-        weight = self.weigh(self._next)
-        if self._open and self._open + weight > self.room:
-            return None
-        group, self._next = Group(self._next, weight, len(self._next)), None
-        self._open += weight
-        return group.items[0], group
-
-    def _finish(self, group: "Group[Item]") -> None:
-        if not group.led:
-            group.led = True
-            self._ready.extend((item, group) for item in group.items[1:])
-        group.left -= 1
-        if not group.left:
-            self._open -= group.weight
-
-
-@dataclass
-class Group(Generic[Item]):
-    """One group while it is open."""
-
-    items: Sequence[Item]
-    weight: float
-    left: int
-    led: bool = False
-    """Whether the first one is done, so that its prefix is in the cache."""
 
 
 def run_once(program: Any, call: Call, backend: Any, sampling: Mapping[str, Any]) -> Outcome:
@@ -166,10 +90,6 @@ def run_once(program: Any, call: Call, backend: Any, sampling: Mapping[str, Any]
         requests=ledger.requests if hasattr(opened, "ledger") else len(meta),
         tokens=dict(ledger.tokens),
     )
-
-
-def _raised(done: Future[Outcome]) -> bool:
-    return done.exception() is not None
 
 
 def _loaded(value: Any) -> Any:

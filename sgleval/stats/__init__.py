@@ -1,17 +1,29 @@
 """Intervals and tests for samples that share images: the image is the unit throughout."""
 
 from sgleval.stats.bootstrap import bootstrap
-from sgleval.stats.interval import composite_interval, design_effect, interval, wilson
+from sgleval.stats.interval import (
+    Interval,
+    composite_interval,
+    described_composite,
+    described_interval,
+    design_effect,
+    interval,
+    wilson,
+)
 from sgleval.stats.paired import Difference, difference
 from sgleval.stats.permutation import permutation
 from sgleval.stats.power import detectable, sample_size
 from sgleval.stats.ranks import mean_win_rate, win_rates
+from sgleval.stats.sequence import sequence
 from sgleval.stats.significance import holm, mcnemar
 
 __all__ = [
     "Difference",
+    "Interval",
     "bootstrap",
     "composite_interval",
+    "described_composite",
+    "described_interval",
     "design_effect",
     "detectable",
     "difference",
@@ -21,6 +33,7 @@ __all__ = [
     "mean_win_rate",
     "permutation",
     "sample_size",
+    "sequence",
     "wilson",
     "win_rates",
 ]

@@ -156,7 +156,7 @@ def design_effect(numerators: Column, denominators: Column, clusters: Clusters) 
     every sample size. None below two images and where no sample differs from the value.
 
     >>> design_effect([1, 1, 0, 0], [1, 1, 1, 1], ["a", "a", "b", "b"])
-    1.5
+    3.0
     """
     rows = pl.DataFrame({"cluster": clusters, "numerator": numerators, "denominator": denominators})
     if not float(rows["denominator"].sum()):

@@ -80,9 +80,10 @@ def difference(
     clustered t over the samples' differences. Where no image moves it, its standard error of 0 says
     too much: then the share of images that might differ is bounded as Wilson does for 0 of G.
 
-    >>> right = {"numerator_a": [1, 0, 0, 1], "numerator_b": [1, 1, 1, 1]}
-    >>> one = {"denominator_a": [1] * 4, "denominator_b": [1] * 4}
-    >>> found = difference(pl.DataFrame({"cluster": list("abcd")} | right | one), (0, 1), "higher")
+    >>> frame = pl.DataFrame({"cluster": list("abcd"), "numerator_a": [1, 0, 0, 1]})
+    >>> one = pl.lit(1)
+    >>> frame = frame.with_columns(numerator_b=one, denominator_a=one, denominator_b=one)
+    >>> found = difference(frame, (0, 1), "higher")
     >>> found.value, found.won, found.lost, found.mcnemar
     (0.5, 2, 0, 0.5)
     """
@@ -94,14 +95,17 @@ def difference(
         return None
     moved = rows.select("cluster", moved=weight * _influence())
     scale = categories if composite == "sum" else 1
-    outcomes = _outcomes(rows, better)
+    won, lost, tied = _outcomes(rows, better)
     trials = composite is None and _are_trials(rows, bounds)
     return Difference(
         value,
         *_interval(value, moved, bounds, scale),
         p=_permuted(rows, weight, seed),
-        mcnemar=_mcnemar(rows, outcomes) if trials else None,
-        **outcomes,
+        # its samples have to be independent
+        mcnemar=mcnemar(lost, won) if trials and rows["cluster"].is_unique().all() else None,
+        won=won,
+        lost=lost,
+        tied=tied,
         n=rows.height,
         design_effect=effect(moved["moved"], moved["cluster"]),
         detectable=_detectable(rows, moved, trials=trials),
@@ -138,10 +142,11 @@ def _interval(value: float, moved: pl.DataFrame, bounds: Bounds, scale: int) -> 
     return Interval(low, high, "Wilson: no image differs", count)
 
 
-def _outcomes(rows: pl.DataFrame, better: Direction | None) -> dict[str, int]:
+def _outcomes(rows: pl.DataFrame, better: Direction | None) -> tuple[int, int, int]:
     a, b = (merit(f"numerator_{side}", f"denominator_{side}", better) for side in "ab")
-    counts = rows.select(won=(b > a).sum(), lost=(b < a).sum(), tied=(b == a).sum())
-    return counts.row(0, named=True)
+    counts = rows.select((b > a).sum(), (b < a).sum().alias("lost"))
+    won, lost = counts.row(0)
+    return won, lost, rows.height - won - lost
 
 
 def merit(numerator: str, denominator: str, better: Direction | None) -> pl.Expr:
@@ -162,15 +167,9 @@ def _are_trials(rows: pl.DataFrame, bounds: Bounds) -> bool:
     """Say whether each sample is 0 or 1 on both sides."""
     if bounds != (0, 1):
         return False
-    numerators, denominators = rows.select(SUMMED[:2]), rows.select(SUMMED[2:])
-    of_one = (denominators == 1).to_numpy().all()
-    return bool(of_one and ((numerators == 0) | (numerators == 1)).to_numpy().all())
-
-
-def _mcnemar(rows: pl.DataFrame, outcomes: dict[str, int]) -> float | None:
-    if rows["cluster"].n_unique() < rows.height:  # its samples have to be independent
-        return None
-    return mcnemar(outcomes["lost"], outcomes["won"])
+    numerators, denominators = pl.col(SUMMED[:2]), pl.col(SUMMED[2:])
+    whole = rows.select(pl.all_horizontal(numerators.is_in([0.0, 1.0]), denominators == 1).all())
+    return bool(whole.item())
 
 
 def _permuted(rows: pl.DataFrame, weight: float, seed: int) -> float:
@@ -199,5 +198,5 @@ def _detectable(rows: pl.DataFrame, moved: pl.DataFrame, *, trials: bool) -> flo
     if not trials:
         error = sqrt(variance(images))
         return sum(quantiles()) * error or None
-    discordance = (rows["numerator_a"] != rows["numerator_b"]).mean()
+    discordance = int((rows["numerator_a"] != rows["numerator_b"]).sum()) / rows.height
     return detectable(discordance, rows.height, effect(moved["moved"], moved["cluster"]) or 1.0)

@@ -57,7 +57,7 @@ def detectable(discordance: float, n: int, design_effect: float = 1.0) -> float:
 
 
 def _one_sided(effective: float, sure: float, strong: float) -> float:
-    """Return δ of (z + z'·√(1 - δ))² = n·δ by bisection: the left falls in δ and the right rises."""
+    """Solve (z + z'·√(1 - δ))² = n·δ by bisection: the left falls in δ and the right rises."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2

@@ -1,0 +1,87 @@
+"""What perturbed copies say of a run: the table of perturbations, and shortcuts beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD as LINES
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rich.console import RenderableType
+
+    Row = Mapping[str, Any]
+
+COLUMNS = {
+    "n": "n",
+    "original": "original",
+    "mean": "perturbed",
+    "drop": "drop",
+    "worst": "worst case",
+    "flip_rate": "flips",
+    "consistency": "consistent",
+    "changed": "changed",
+}
+
+
+def robustness(summary: Row) -> Iterator[RenderableType]:
+    """Yield the tables of the headline metric's perturbations, and the lines about shortcuts."""
+    found = summary.get("robustness") or {"perturbations": (), "families": ()}
+    headline = summary["results"][0]["metric"] if summary["results"] else None
+    rows = [row for row in found["perturbations"] if row["metric"] == headline]
+    for variant in dict.fromkeys(row["variant"] for row in rows):
+        mine = [row for row in rows if row["variant"] == variant]
+        families = [
+            row
+            for row in found["families"]
+            if row["metric"] == headline and row["variant"] == variant
+        ]
+        yield _table(f"{headline} of perturbed copies{_named(variant)}", mine, families)
+    yield from (Text(line) for line in _shortcuts(summary, headline))
+
+
+def _named(variant: str) -> str:
+    return "" if variant == "default" else f" ({variant})"
+
+
+def _table(title: str, rows: Sequence[Row], families: Sequence[Row]) -> Table:
+    table = Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=LINES,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    longest = max(len(row["perturbation"]) for row in rows)
+    table.add_column("perturbation", min_width=min(longest, 30))
+    for heading in COLUMNS.values():
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(Text(row["perturbation"]), *(_number(row[name]) for name in COLUMNS))
+    for row in families:
+        if row["worst"] is not None:
+            cells = (_number(row.get(name)) if row.get(name) is not None else "" for name in COLUMNS)
+            table.add_row(Text(f"worst of {row['family']}", style="italic"), *cells)
+    return table
+
+
+def _shortcuts(summary: Row, headline: str | None) -> Iterator[str]:
+    for row in summary.get("shortcuts") or ():
+        if row["metric"] != headline:
+            continue
+        words = []
+        if row["majority"] is not None:
+            words.append(f"always {row['majority_answer']!r} scores {row['majority']:.3f}")
+        if row["chance"] is not None:
+            words.append(f"chance is {row['chance']:.3f}")
+        if words:
+            yield f"{headline} without looking: " + ", ".join(words)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"

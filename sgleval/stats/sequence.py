@@ -1,0 +1,121 @@
+"""A confidence sequence: an interval that may be looked at after every image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, log
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from sgleval.stats.interval import Bounds
+
+Floats = NDArray[np.float64]
+
+ERROR = 0.05
+BETS = np.geomspace(0.005, 0.95, 12)
+"""Shares of the wealth that are staked on each image: small ones win in the long run, large ones
+early and where the spread is small. The wealth is spread over all of them."""
+
+ROUNDING = 1e-9
+"""The relative error that sums may have."""
+
+STEPS = 20
+"""Halvings of the range that find an end, to a millionth of it."""
+
+
+def sequence(
+    numerators: ArrayLike,
+    denominators: ArrayLike,
+    bounds: Bounds,
+    most: float,
+    images: int | None = None,
+) -> tuple[float, float] | None:
+    """Return the 95 % confidence sequence of Σ numerators / Σ denominators at the current image.
+
+    The columns hold the sums of each image so far, in the random order in which images are asked;
+    each numerator lies within `bounds` times its denominator, `most` is the greatest denominator
+    that any image can have. With probability 0.95 the intervals after all images hold the value at
+    once, so a run may stop as soon as one is narrow, whenever it looks; none is wider than the one
+    before. `bounds` (-1, 1) are those of a paired difference over equal denominators.
+
+    With `images`, the number of images of the whole data set, the order is one without
+    replacement, and the value is the one that the whole data set would give; the interval closes on
+    it. Without, images are drawn from a population, and the value is the population's. None for an
+    unbounded metric, whose next image may change everything.
+
+    The end r is tested by betting (Waudby-Smith & Ramdas 2024, Estimating means of bounded random
+    variables by betting, and 2020 for finite sets): if r is the value, then x = numerator -
+    r·denominator averages 0 over images, or without replacement -Σ x so far / images left. A
+    gambler who stakes a share of his wealth on "more" multiplies it by 1 + share · (x - mean) /
+    (mean - least possible x), and will reach 2 / 0.05 with probability 0.025 at most (Ville); an r
+    at which he ever did is left out. Wealth falls in r, so that halving finds where it does.
+
+    Raises:
+        ValueError: a sum is out of the range that `bounds` and `most` allow.
+
+    >>> sequence([5] * 100, [5] * 100, (0, 1), 5)
+    (0.9635..., 1.0)
+    >>> sequence([5] * 100, [5] * 100, (0, 1), 5, images=150)
+    (0.9725..., 1.0)
+    """
+    lower, upper = bounds
+    if upper is None:
+        return None
+    top, bottom = (np.asarray(column, dtype=np.float64) for column in (numerators, denominators))
+    above, below = top - lower * bottom, upper * bottom - top
+    slack = ROUNDING * most
+    if min(above.min(initial=0), below.min(initial=0)) < -slack or bottom.max() > most + slack:
+        raise ValueError(f"an image's sums are out of {bounds} times a denominator up to {most}")
+    if images is not None and len(top) > images:
+        raise ValueError(f"{len(top)} images out of {images}")
+    ends = (_End(side, bottom, most, images).refuted(upper - lower) for side in (above, below))
+    low, high = ends
+    return lower + low, upper - high
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """One end of the interval, seen from the same end of the range; so both are lower ends."""
+
+    gains: Floats
+    """Per image, how far the numerator is from its value at the range's end."""
+    denominators: Floats
+    most: float
+    images: int | None
+
+    def refuted(self, width: float) -> float:
+        """Return the greatest ratio found that is refuted, at most the ratio so far.
+
+        `width` is that of the range.
+        """
+        gained, asked = float(self.gains.sum()), float(self.denominators.sum())
+        low, high = 0.0, min(width, gained / asked) if asked else width
+        if self.images is not None:  # the images that are left may bring nothing more
+            left = (self.images - len(self.gains)) * self.most
+            low = gained / (asked + left) if gained else 0.0
+        for _ in range(STEPS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self._refutes(middle) else (low, middle)
+        return low
+
+    def _refutes(self, ratio: float) -> bool:
+        """Say whether the gambler ever had reason to give up `ratio`."""
+        gained, asked = _before(self.gains), _before(self.denominators)
+        left = inf if self.images is None else self.images - np.arange(len(self.gains))
+        # What the next image is at least below its expectation, and this one was above its least.
+        room = ratio * (self.most + asked / left) - gained / left
+        if (room <= 0).any():
+            return True
+        won = (self.gains + ratio * (self.most - self.denominators)) / room - 1
+        wealth = np.cumsum(np.log1p(BETS * won[:, None]), axis=0)
+        most = wealth.max(axis=1)
+        together = most + np.log(np.exp(wealth - most[:, None]).mean(axis=1))
+        return bool(together.max() >= log(2 / ERROR))
+
+
+def _before(values: Floats) -> Floats:
+    """Return the sums of what stands before each value."""
+    return np.cumsum(values) - values
