@@ -76,7 +76,8 @@ def from_lmms(out: Path, ids: list[str]) -> Answers:
     """Read lmms-eval's logged samples, which number the rows of the file that it was given."""
     (path,) = out.rglob("*_samples_*.jsonl")
     lines = map(json.loads, path.read_text("utf-8").splitlines())
-    return {ids[line["doc_id"]]: line["filtered_resps"][0] for line in lines}
+    said = ((line["doc_id"], line["filtered_resps"]) for line in lines)
+    return {ids[row]: text if isinstance(text, str) else text[0] for row, text in said}
 
 
 def from_evalscope(out: Path, ids: list[str]) -> Answers:

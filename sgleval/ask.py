@@ -4,8 +4,9 @@ import math
 import re
 import signal
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Protocol
 
 from sgleval.cache_check import probe, recheck
@@ -60,6 +61,7 @@ class Sent:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     cache_check: dict[str, Any] | None = None
+    until: dict[str, Any] | None = None
 
     def add(self, request: Request, outcome: Outcome) -> None:
         """Count one program's requests."""
@@ -86,7 +88,7 @@ class Sent:
         ceiling = self.ceiling.value if self.ceiling else None
         reuse = None if self.reuse is None else {"measured": self.reuse, "ceiling": ceiling}
         cost = {"sent": self.requests, "seconds": seconds}
-        return {"cost": cost, "reuse": reuse, "cache_check": self.cache_check}
+        return {"cost": cost, "reuse": reuse, "cache_check": self.cache_check, "until": self.until}
 
 
 def ask(
@@ -97,11 +99,13 @@ def ask(
     *,
     planned: bool = True,
     recheck_of: int | None = None,
+    stages: Iterable[Plan] | None = None,
 ) -> Sent:
     """Ask what the journal does not hold; keep each answer as it comes.
 
     `planned` sends leaders first; `recheck_of` answers are repeated cold at the end (see
-    `cache_check.recheck`).
+    `cache_check.recheck`). `stages` are parts of the plan to be asked in this order, each read when
+    its turn comes; without them it is the whole.
     """
     total, missing = 0, 0
     for request in plan.requests():
@@ -109,12 +113,18 @@ def ask(
         missing += request.key not in journal
     watch.begin(total, total - missing)
     sent, errors, weights = Sent(_ceiling(plan)), Counter[str](), Weights()
-    if not missing and recheck_of is None:
+    parts = chain([plan] if stages is None else stages)
+    first = next(
+        (part for part in parts if any(r.key not in journal for r in part.requests())), None
+    )
+    if first is None and recheck_of is None:
         return sent
     # polars takes Ctrl-C over such that a wait goes on after it, here until the next answer comes.
     signal.siginterrupt(signal.SIGINT, True)  # noqa: FBT003  (it takes nothing by name)
-    order = plan.groups if planned else plan.ungrouped
-    groups = order(lambda request: request.key not in journal)
+    groups = chain.from_iterable(
+        _order(part, journal, planned=planned)
+        for part in chain([] if first is None else [first], parts)
+    )
     with plan.model.open(concurrency, watch.tell) as backend:
         probe(backend, plan.model.template)
         _warm(backend, plan)
@@ -142,6 +152,12 @@ def ask(
             watch.tell("repeating answers with a cold cache")
             sent.cache_check = recheck(plan, journal, backend, recheck_of, concurrency)
     return sent
+
+
+def _order(plan: Plan, journal: Journal, *, planned: bool) -> Iterator[list[Request]]:
+    """Yield what of a plan the journal does not hold, in groups."""
+    order = plan.groups if planned else plan.ungrouped
+    return order(lambda request: request.key not in journal)
 
 
 def _warm(backend: Any, plan: Plan) -> None:

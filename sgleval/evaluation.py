@@ -3,8 +3,9 @@
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from sgleval.score import calibration, efficiency, score, summarize
 from sgleval.store import Journal
 from sgleval.tables import copies_frame, prediction, predictions_frame, samples_frame
 from sgleval.task import Task, load_task
+from sgleval.until import Until
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def evaluate(  # noqa: PLR0913  (what a notebook may say of a run, by keyword)
     check_cache: int | str | None = None,
     perturb: Sequence[str] = (),
     free: bool = False,
+    until: float | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     fresh: bool = False,
@@ -64,7 +67,7 @@ def evaluate(  # noqa: PLR0913  (what a notebook may say of a run, by keyword)
     """Run a task on a model and return its tables; what was answered before is not asked again.
 
     `perturb` names what is done to copies of the samples, as after `--perturb`; `free` lifts the
-    constraints.
+    constraints; `until` stops as soon as the intervals are so narrow (see `sgleval.until.Until`).
 
     Raises:
         UserError: the user's mistake, found before anything is sent.
@@ -81,10 +84,21 @@ def evaluate(  # noqa: PLR0913  (what a notebook may say of a run, by keyword)
         facts = manifest.begun(plan)
         manifest.write(folder / "run.json", facts)
         workers = concurrency or model.concurrency
-        sent = ask(plan, journal, workers, watch, planned=planned, recheck_of=recheck_of)
+        send = partial(ask, plan, journal, workers, watch, planned=planned, recheck_of=recheck_of)
+        plan, sent = (plan, send()) if until is None else _until(until, plan, journal, send)
         run = _tables(folder, plan, journal, sent, time.monotonic() - began)
         manifest.write(folder / "run.json", facts | manifest.ended(run.summary))
     return run
+
+
+def _until(
+    width: float, plan: Plan, journal: Journal, send: Callable[..., Sent]
+) -> tuple[Plan, Sent]:
+    """Ask a plan's images until the intervals are narrow; return what was asked of it."""
+    known = Until(plan, journal, width)
+    sent = send(stages=known.stages())
+    sent.until = known.summary()
+    return known.asked(), sent
 
 
 def chosen(
@@ -177,6 +191,7 @@ def scored(
         "cost": cost(predictions) | tail["cost"],
         "reuse": tail["reuse"],
         "cache_check": tail["cache_check"],
+        "until": tail["until"],
         "efficiency": efficiency(predictions, scores, metrics),
         "calibration": calibration(predictions, scores, metrics, constrained=tail["constrained"]),
     }
@@ -220,6 +235,7 @@ def rescore(
     predictions = pl.read_parquet(folder / "predictions.parquet")
     head = {name: held[name] for name in ("task", "model", "note")}
     tail = {"cost": held["cost"] | {"sent": 0}, "reuse": None, "cache_check": None}
+    tail |= {"until": held.get("until")}
     tail |= {"constrained": facts["constraint"] == "decoding", "tags": tags or {}}
     copies = folder / "copies.parquet"
     tail |= {"copies": pl.read_parquet(copies) if copies.is_file() else None}

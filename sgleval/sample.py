@@ -27,7 +27,7 @@ class Drawn(Protocol):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
+        """Width and height in pixels; what is drawn stands upright."""
 
     def read_bytes(self) -> bytes:
         """Return the bytes of a file of the picture, the same each time."""
@@ -66,10 +66,14 @@ class Image:
     @cached_property
     def shown_size(self) -> tuple[int, int]:
         """Width and height of what `pil` returns, from the header alone; raises as `size` does."""
-        width, height = self.size
+        import PIL.Image
+
+        if not isinstance(self.source, (bytes, Path)):
+            return self.source.size
         with self._open() as picture:
-            turned = picture.getexif().get(EXIF_ORIENTATION, 1) in QUARTER_TURNS
-        return (height, width) if turned else (width, height)
+            exif = PIL.Image.Image.getexif(picture)  # a PNG's own reads to the file's end
+        turned = exif.get(EXIF_ORIENTATION, 1) in QUARTER_TURNS
+        return (self.size[1], self.size[0]) if turned else self.size
 
     def pil(self) -> "PillowImage":
         """Return the decoded picture, rotated as its EXIF says, as a new Pillow image."""

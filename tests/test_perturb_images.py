@@ -10,6 +10,7 @@ from math import log10
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
+import PIL.ImageFilter
 import PIL.ImageFont
 import pytest
 from conftest import picture
@@ -66,13 +67,16 @@ def levels(image):
     return np.asarray(PIL.Image.open(io.BytesIO(image.bytes)).convert("RGB"), dtype=float)
 
 
-def psnr(image):
-    return 10 * log10(255**2 / float(((levels(image) - levels(Image(PAGE))) ** 2).mean()))
+def psnr(image, original):
+    return 10 * log10(255**2 / float(((levels(image) - levels(Image(original))) ** 2).mean()))
 
 
 @pytest.mark.parametrize("name", sorted(set(SEVERE) - RESIZING))
 def test_psnr_falls_with_severity_where_the_size_is_kept(name):
-    values = [psnr(copy_of(f"{name}:{severity}", PAGE)[0]) for severity in range(1, 6)]
+    page = PAGE
+    if name == "perspective":  # its lines are alike, and one that lies on another looks right
+        page = saved(document().filter(PIL.ImageFilter.GaussianBlur(20)))
+    values = [psnr(copy_of(f"{name}:{severity}", page)[0], page) for severity in range(1, 6)]
     assert values == sorted(values, reverse=True)
     assert len(set(values)) == 5
 
@@ -204,11 +208,11 @@ def test_two_processes_draw_the_same_bytes():
 
 
 def test_nothing_is_drawn_before_it_is_read(tmp_path):
-    path = tmp_path / "page.png"
-    path.write_bytes(PAGE)
+    path, page = tmp_path / "page.png", saved(document(paper=241))
+    path.write_bytes(page)
     copies = [copy_of(spec_of(name), path)[0] for name in sorted(set(IMAGE) - RESIZING)]
     digests = [copy.digest for copy in copies]
-    path.write_bytes(PAGE[:2000])  # the header is there, the body is not
+    path.write_bytes(page[:2000])  # the header is there, the body is not
     assert all(copy.size == (400, 520) for copy in copies)
     assert len(set(digests)) == len(copies)
     for copy in copies:

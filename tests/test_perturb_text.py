@@ -80,7 +80,10 @@ def test_outputs_of_version_1_never_change(spec, id, seed, expected):
         ("Is the form his?", "Is the form hers?"),
         ("Is this his", "Is this hers"),
         ("His name is on his form.", "Her name is on her form."),
-        ("HE said he would; the person shed a tear.", "SHE said she would; the person shed a tear."),
+        (
+            "HE said he would; the person shed a tear.",
+            "SHE said she would; the person shed a tear.",
+        ),
         ("he gave it to him himself", "she gave it to her herself"),
         ("Where is the theme of this heel?", "Where is the theme of this heel?"),
         ("He saw that she left.", "She saw that she left."),

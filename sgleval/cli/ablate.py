@@ -21,6 +21,7 @@ from sgleval.cli.run import SOME_FAILED
 @click.pass_obj
 def ablate(
     server_flags: list[str],
+    /,
     task: Path,
     *,
     model: str,

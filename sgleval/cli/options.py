@@ -56,6 +56,12 @@ def run_options(command: Command) -> Command:
         click.option(
             "--concurrency", metavar="N", type=click.IntRange(1), help="Programs open at once."
         ),
+        click.option(
+            "--until",
+            metavar="WIDTH",
+            type=float,
+            help="Stop when the 95 % interval is so narrow.",
+        ),
         click.option("--out", metavar="DIR", type=Path, help="Not runs/<task>/<model>-<id>."),
         click.option(
             "--fresh", is_flag=True, help="Start over instead of asking only what is new."

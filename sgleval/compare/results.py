@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from sgleval.errors import UserError
 from sgleval.score import summarize
 from sgleval.score.correct import correct
 from sgleval.score.groups import CATEGORY, GROUP, clusters, tag
-from sgleval.stats import Difference, difference, holm, sample_size
+from sgleval.stats import Difference, difference, holm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +22,7 @@ FEWEST_IMAGES = 10
 """With fewer, a test that swaps whole images can hardly tell anything."""
 
 LEVEL = 0.05
+ROUNDING = 1e-12
 
 COUNTS = ("value", "low", "high", "n", "failed", "unparsed", "truncated")
 
@@ -136,7 +137,8 @@ def _compared(samples: pl.DataFrame, arms: tuple[Arm, Arm], metric: Metric, seed
         "flips": None if changed is None else changed.height,
         "images": found.clusters,
         "design_effect": found.design_effect,
-        "detectable": found.detectable,
+        # 0 where nothing differs, which says nothing of what could be told
+        "detectable": found.detectable or None,
         "too_small": too_small(found),
     }
 
@@ -171,18 +173,11 @@ def too_small(found: Difference) -> str | None:
     """Say in words that there are too few samples to tell, or return None."""
     if found.clusters < FEWEST_IMAGES:
         return f"{found.clusters} images are too few to tell anything"
-    least = found.detectable
-    if found.p < LEVEL or least is None or least <= abs(found.value):
+    least, size = found.detectable, abs(found.value)
+    if found.p < LEVEL or least is None or least <= size:
         return None
-    words = f"{found.n:,} samples can show a difference of {least:.3f} or more"
-    needed = _needed(found)
-    return words if needed is None else f"{words}; for this one it takes about {needed:,}"
-
-
-def _needed(found: Difference) -> int | None:
-    """Return the number of samples that a difference of the observed size needs."""
-    discordance = (found.won + found.lost) / found.n
-    try:
-        return sample_size(discordance, abs(found.value), found.design_effect or 1.0)
-    except UserError:  # no difference at all, or one that is no difference of shares
-        return None
+    if size < ROUNDING:
+        return f"{found.n:,} samples show a difference of {least:.3f} or more"
+    # What can be detected shrinks with the square root of the number of samples.
+    needed = ceil(found.n * (least / size) ** 2)
+    return f"{found.n:,} samples are too few for a difference of {size:.3f}; {needed:,} may do"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from sgleval.report.comparison import REASONS, brief, table
+from sgleval.report.cells import REASONS, brief, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

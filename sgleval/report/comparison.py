@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD as LINES
 from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
+
+from sgleval.report.cells import (
+    DIFFERENCES,
+    REASONS,
+    TESTED,
+    VALUES,
+    amount,
+    brief,
+    decimal,
+    table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
 Row = Mapping[str, Any]
 Comparison = Mapping[str, Any]
@@ -21,24 +31,10 @@ Comparison = Mapping[str, Any]
 MOST_FLIPS = 20
 """Rows of the table of flips; `--json` has them all."""
 
-LONGEST_CELL = 60
 WIDEST = 1000
 """A window in which no table is too wide."""
 
-LINES_BELOW = {
-    "mcnemar": "p of McNemar's exact test",
-    "detectable": "smallest difference that so many samples show in 4 of 5 cases",
-}
 DIRECTIONS = {"higher": "↑", "lower": "↓"}
-LEAST_P = 0.001
-
-REASONS = {
-    "question": "with another question",
-    "images": "with other images",
-    "choices": "with other options",
-    "answers": "with other accepted answers",
-    "absent": "not answered everywhere",
-}
 
 COSTS = {
     "requests": "requests",
@@ -75,7 +71,7 @@ def show_runs(found: Comparison, console: Console) -> None:
                 console.print(Text(_left_out(row)))
         for part in _parts(task, ("variant", "run") if several else ("run",), console):
             console.print(part)
-    if found["win_rate"] is not None:
+    if found["win_rate"] is not None and len(found["win_rate"]["columns"]) > 1:
         for part in _win_rate(found["win_rate"]):
             console.print(part)
 
@@ -102,16 +98,6 @@ def _parts(found: Comparison, names: Sequence[str], console: Console) -> Iterato
         yield Text("cost: prompt tokens computed and cached, tokens written", style="bold")
         yield _numbers(found["cost"], names, known)
     yield from _flips(found, names)
-
-
-def table(labels: Sequence[str], numbers: Sequence[str]) -> Table:
-    """Return a table whose numbers stay whole; labels break their lines in a narrow window."""
-    made = Table(box=LINES, padding=(0, 1, 0, 0), pad_edge=False)
-    for label in labels:
-        made.add_column(label, overflow="fold")
-    for number in numbers:
-        made.add_column(number, justify="right", no_wrap=True)
-    return made
 
 
 def _differences(
@@ -147,9 +133,9 @@ def _words(rows: Sequence[Row], names: Sequence[str]) -> Iterator[Text]:
     def name(row: Row) -> str:
         return " ".join(str(row[key]) for key in names)
 
-    for key, words in LINES_BELOW.items():
-        if known := [f"{name(row)} {row[key]:.3f}" for row in rows if row[key] is not None]:
-            yield Text(f"{words}: {', '.join(known)}")
+    yield Text("least: the smallest difference that these samples show in 4 of 5 cases")
+    if known := [f"{name(r)} {r['mcnemar']:.3f}" for r in rows if r["mcnemar"] is not None]:
+        yield Text(f"p of McNemar's exact test: {', '.join(known)}")
     for row in rows:
         if row["too_small"]:
             yield Text(f"{name(row)}: {row['too_small']}", style="yellow")
@@ -160,13 +146,13 @@ def _effects(found: Comparison) -> Iterator[RenderableType]:
     rows = found.get("effects", ())
     for metric in dict.fromkeys(row["metric"] for row in rows):
         yield Text(f"{metric} by factor, mean over the others", style="bold")
-        heads = ("value", *(heading for heading in DIFFERENCES if heading not in OUTCOMES))
-        made, said = table(("factor", "level"), [head.strip() for head in heads]), None
+        columns = {"value": VALUES["value"]} | TESTED
+        made, said = table(("factor", "level"), [head.strip() for head in columns]), None
         for row in rows:
             if row["metric"] == metric:
                 labels = ("" if row["factor"] == said else row["factor"], row["level"])
                 said = row["factor"]
-                made.add_row(*map(Text, labels), *((VALUES | DIFFERENCES)[h](row) for h in heads))
+                made.add_row(*map(Text, labels), *(cell(row) for cell in columns.values()))
         yield made
 
 
@@ -174,7 +160,7 @@ def _numbers(rows: Sequence[Row], names: Sequence[str], columns: Mapping[str, st
     made = table(names, tuple(columns.values()))
     for row in rows:
         labels = (Text(str(row[name])) for name in names)
-        made.add_row(*labels, *(_amount(row[key]) for key in columns))
+        made.add_row(*labels, *(amount(row[key]) for key in columns))
     return made
 
 
@@ -210,62 +196,3 @@ def _win_rate(found: Row) -> Iterator[RenderableType]:
         values = (decimal(column["values"][place]) for column in columns)
         made.add_row(Text(row["run"]), decimal(row["win_rate"]), *values)
     yield made
-
-
-def brief(text: str | None) -> Text:
-    """Return a text in one line, cut where it is long; where there is none that it failed."""
-    if text is None:
-        return Text("(failed)", style="dim")
-    line = " ".join(text.split())
-    return Text(line if len(line) <= LONGEST_CELL else f"{line[: LONGEST_CELL - 1]}…")
-
-
-def decimal(value: float | None) -> str:
-    """Return three digits after the point, and a stroke for a value that does not exist."""
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _between(row: Row) -> str:
-    low, high = row["low"], row["high"]
-    return "" if low is None or high is None else f"{low:.3f}–{high:.3f}"  # noqa: RUF001  (a range has an en dash)
-
-
-def _moved(row: Row) -> str:
-    return "" if row["difference"] is None else f"{row['difference']:+.3f}"
-
-
-def _ends(row: Row) -> str:
-    low, high = row["difference_low"], row["difference_high"]
-    return "" if low is None or high is None else f"{low:+.3f}, {high:+.3f}"
-
-
-def _chance(p: float | None) -> str:
-    if p is None:
-        return ""
-    return f"<{LEAST_P}" if p < LEAST_P else f"{p:.3f}"
-
-
-def _count(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"
-
-
-def _amount(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
-
-
-VALUES: dict[str, Callable[[Row], str]] = {
-    "value": lambda row: decimal(row["value"]),
-    "95 % CI": _between,
-}
-DIFFERENCES: dict[str, Callable[[Row], str]] = {
-    "diff": _moved,
-    "95 % CI ": _ends,  # a heading of its own, so that both stand in one table
-    "p": lambda row: _chance(row["p"]),
-    "Holm": lambda row: _chance(row["p_holm"]),
-    "won": lambda row: _count(row["won"]),
-    "lost": lambda row: _count(row["lost"]),
-    "tied": lambda row: _count(row["tied"]),
-}
-OUTCOMES = ("won", "lost", "tied")

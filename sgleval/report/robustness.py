@@ -63,7 +63,9 @@ def _table(title: str, rows: Sequence[Row], families: Sequence[Row]) -> Table:
         table.add_row(Text(row["perturbation"]), *(_number(row[name]) for name in COLUMNS))
     for row in families:
         if row["worst"] is not None:
-            cells = (_number(row.get(name)) if row.get(name) is not None else "" for name in COLUMNS)
+            cells = (
+                _number(row.get(name)) if row.get(name) is not None else "" for name in COLUMNS
+            )
             table.add_row(Text(f"worst of {row['family']}", style="italic"), *cells)
     return table
 

@@ -3,7 +3,7 @@
 import io
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from rich.box import SIMPLE_HEAD as LINES  # narrow, and plain in a file
@@ -78,6 +78,8 @@ def _parts(whole: Summary) -> list[RenderableType]:
     parts += figures(summary)
     if summary["cost"] is not None:  # of others' predictions nobody knows it
         parts.append(_cost(summary))
+    if until := summary.get("until"):
+        parts += [Text(line) for line in _until(until)]
     if check := summary.get("cache_check"):
         named = ", ".join(check["samples"][:MOST_GROUPS])
         changed = f"{check['changed']} changed: {named}" if check["changed"] else "none changed"
@@ -129,6 +131,20 @@ def _cost(summary: Summary) -> str:
         most = "" if reuse["ceiling"] is None else f" of at most {reuse['ceiling']:.3f}"
         words.append(f"prefix reuse {reuse['measured']:.3f}{most}")
     return " · ".join([*words, f"{cost['seconds']:.1f} s"])
+
+
+def _until(found: Row) -> Iterator[str]:
+    """Yield how much was asked until it was known, and what is known."""
+    asked = f"{found['samples']:,} of {found['of']:,} questions"
+    if found["known"]:
+        saved = found["of"] - found["samples"]
+        yield f"known to {found['width']:g} after {asked}: {saved:,} saved"
+    else:
+        yield f"not known to {found['width']:g} after {asked}"
+    of = "difference to the first" if found["of_difference"] else "value"
+    for row in found["intervals"]:
+        between = f"{row['low']:.3f} to {row['high']:.3f}"
+        yield f"{row['variant']}: {of} of all questions {between}, true at every look (95 %)"
 
 
 class Bar:

@@ -21,7 +21,7 @@ ROUNDING = 1e-12
 FEWEST = 2
 """One image shows no spread."""
 
-WILSON, CLUSTERED_T = "Wilson", "clustered t"
+WILSON, CLUSTERED_T = "wilson", "clustered t"
 ONE_IMAGE, NO_VALUE, NO_SPREAD = "none: one image", "none: no value", "none: no image differs"
 
 

@@ -139,7 +139,7 @@ def _interval(value: float, moved: pl.DataFrame, bounds: Bounds, scale: int) -> 
     # A standard error of 0 says too much; so Wilson's bound on the images that differ, 0 of G.
     _, share = wilson(0, count)
     low, high = value - share * (value + most), value + share * (most - value)
-    return Interval(low, high, "Wilson: no image differs", count)
+    return Interval(low, high, "wilson: no image differs", count)
 
 
 def _outcomes(rows: pl.DataFrame, better: Direction | None) -> tuple[int, int, int]:

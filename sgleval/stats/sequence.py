@@ -32,6 +32,7 @@ def sequence(
     bounds: Bounds,
     most: float,
     images: int | None = None,
+    error: float = ERROR,
 ) -> tuple[float, float] | None:
     """Return the 95 % confidence sequence of Σ numerators / Σ denominators at the current image.
 
@@ -44,14 +45,15 @@ def sequence(
     With `images`, the number of images of the whole data set, the order is one without
     replacement, and the value is the one that the whole data set would give; the interval closes on
     it. Without, images are drawn from a population, and the value is the population's. None for an
-    unbounded metric, whose next image may change everything.
+    unbounded metric, whose next image may change everything. `error` is the probability that any
+    interval is wrong; several sequences that have to hold together share 0.05 out.
 
     The end r is tested by betting (Waudby-Smith & Ramdas 2024, Estimating means of bounded random
     variables by betting, and 2020 for finite sets): if r is the value, then x = numerator -
     r·denominator averages 0 over images, or without replacement -Σ x so far / images left. A
     gambler who stakes a share of his wealth on "more" multiplies it by 1 + share · (x - mean) /
-    (mean - least possible x), and will reach 2 / 0.05 with probability 0.025 at most (Ville); an r
-    at which he ever did is left out. Wealth falls in r, so that halving finds where it does.
+    (mean - least possible x), and will reach 2 / error with probability error / 2 at most (Ville);
+    an r at which he ever did is left out. Wealth falls in r, so that halving finds where it does.
 
     Raises:
         ValueError: a sum is out of the range that `bounds` and `most` allow.
@@ -71,7 +73,8 @@ def sequence(
         raise ValueError(f"an image's sums are out of {bounds} times a denominator up to {most}")
     if images is not None and len(top) > images:
         raise ValueError(f"{len(top)} images out of {images}")
-    ends = (_End(side, bottom, most, images).refuted(upper - lower) for side in (above, below))
+    sides = (_End(side, bottom, most, images, 2 / error) for side in (above, below))
+    ends = (side.refuted(upper - lower) for side in sides)
     low, high = ends
     return lower + low, upper - high
 
@@ -85,6 +88,8 @@ class _End:
     denominators: Floats
     most: float
     images: int | None
+    wealth: float
+    """What the gambler has to make of 1 for an end to be left out."""
 
     def refuted(self, width: float) -> float:
         """Return the greatest ratio found that is refuted, at most the ratio so far.
@@ -113,7 +118,7 @@ class _End:
         wealth = np.cumsum(np.log1p(BETS * won[:, None]), axis=0)
         most = wealth.max(axis=1)
         together = most + np.log(np.exp(wealth - most[:, None]).mean(axis=1))
-        return bool(together.max() >= log(2 / ERROR))
+        return bool(together.max() >= log(self.wealth))
 
 
 def _before(values: Floats) -> Floats:
