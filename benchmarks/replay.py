@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -59,30 +60,37 @@ def replay(url: str, pages: list[list[bytes]], window: int, room: int) -> None:
     """Post all bodies to `/generate`, at most `window` at once and of at most `room` pages.
 
     Raises:
-        SystemExit: a reply was not 200.
+        RuntimeError: a reply was not 200.
     """
     queue = Queue(deque(Page(deque(bodies)) for bodies in pages), room)
-    problems: list[str] = []
-    workers = [
-        threading.Thread(target=_post_all, args=(urlsplit(url).netloc, queue, problems))
-        for _ in range(window)
-    ]
+    with ThreadPoolExecutor(window) as pool:
+        workers = [pool.submit(_post_all, urlsplit(url).netloc, queue) for _ in range(window)]
     for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    if problems:
-        raise SystemExit(problems[0])
+        worker.result()
 
 
-def _post_all(address: str, queue: Queue, problems: list[str]) -> None:
+def _post_all(address: str, queue: Queue) -> None:
     connection = http.client.HTTPConnection(address, timeout=600)
     while (job := queue.take()) is not None:
         page, body = job
-        connection.request("POST", "/generate", body, {"Content-Type": "application/json"})
-        reply = connection.getresponse()
-        said = reply.read()
-        if reply.status != 200:
-            problems.append(f"HTTP {reply.status}: {said[:300]!r}")
-        queue.answered(page)
+        try:
+            _post(connection, body)
+        finally:
+            queue.answered(page)
     connection.close()
+
+
+def _post(connection: http.client.HTTPConnection, body: bytes) -> None:
+    for last in (False, True):
+        try:
+            connection.request("POST", "/generate", body, {"Content-Type": "application/json"})
+            reply = connection.getresponse()
+            said = reply.read()
+        except ConnectionError:  # the server ends a connection that was idle for five seconds
+            connection.close()
+            if last:
+                raise
+        else:
+            if reply.status != 200:
+                raise RuntimeError(f"HTTP {reply.status}: {said[:300]!r}")
+            return

@@ -21,7 +21,16 @@ from sgleval.plan import Plan, make_plan
 from sgleval.runtime.connect import find_model
 from sgleval.runtime.ledger import TOKENS
 from sgleval.runtime.model import Model, freed
-from sgleval.score import calibration, efficiency, score, summarize
+from sgleval.score import (
+    CATEGORY,
+    as_options,
+    calibration,
+    efficiency,
+    robustness,
+    score,
+    shortcuts,
+    summarize,
+)
 from sgleval.store import Journal
 from sgleval.tables import copies_frame, prediction, predictions_frame, samples_frame
 from sgleval.task import Task, load_task
@@ -168,7 +177,8 @@ def _tables(folder: Path, plan: Plan, journal: Journal, sent: Sent, seconds: flo
         (folder / "copies.parquet").unlink(missing_ok=True)
     head = {"task": task.name, "model": plan.model.name, "note": plan.note}
     tail = sent.summary(seconds) | {"constrained": manifest.is_constrained(plan), "tags": {}}
-    tail |= {"copies": copies}
+    tail |= {"copies": copies, "families": manifest.families(plan)}
+    tail |= {"shortcuts": shortcuts(samples, task.measures, task.answer.options)}
     return scored(folder, samples, predictions, task.measures, head, tail)
 
 
@@ -192,6 +202,12 @@ def scored(
         "reuse": tail["reuse"],
         "cache_check": tail["cache_check"],
         "until": tail["until"],
+        "robustness": robustness(
+            *(samples, as_options(predictions, samples, tail["copies"]), scores, metrics),
+            tail["families"],
+            category=tail["tags"].get("category", CATEGORY),
+        ),
+        "shortcuts": tail["shortcuts"],
         "efficiency": efficiency(predictions, scores, metrics),
         "calibration": calibration(predictions, scores, metrics, constrained=tail["constrained"]),
     }
@@ -235,7 +251,9 @@ def rescore(
     predictions = pl.read_parquet(folder / "predictions.parquet")
     head = {name: held[name] for name in ("task", "model", "note")}
     tail = {"cost": held["cost"] | {"sent": 0}, "reuse": None, "cache_check": None}
-    tail |= {"until": held.get("until")}
+    tail |= {"until": held.get("until"), "families": facts.get("perturbations", {})}
+    known = {metric.name for metric in metrics}
+    tail |= {"shortcuts": [row for row in held.get("shortcuts", ()) if row["metric"] in known]}
     tail |= {"constrained": facts["constraint"] == "decoding", "tags": tags or {}}
     copies = folder / "copies.parquet"
     tail |= {"copies": pl.read_parquet(copies) if copies.is_file() else None}

@@ -51,12 +51,18 @@ def begun(plan: Plan) -> Facts:
         },
         "metrics": [metric.name for metric in task.measures],
         "variants": {name: arguments_of(name, given) for name, given in task.variants.items()},
+        "perturbations": families(plan),
         "chosen": sum(plan.mask),
         **environment(task.path and task.path.parent),
         "start": now(),
         "end": None,
         "complete": False,
     }
+
+
+def families(plan: Plan) -> dict[str, str]:
+    """Return the family of each perturbation by its full name."""
+    return {one.full_name: one.family for one in plan.perturbations}
 
 
 def is_constrained(plan: Plan) -> bool:

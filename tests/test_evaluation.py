@@ -64,12 +64,12 @@ def test_the_summary_has_the_shape_of_the_contract(project):
     )
     assert set(summary["results"][0]) == {
         *("variant", "perturbation", "metric", "value", "low", "high"),
-        *("n", "failed", "unparsed", "truncated"),
+        *("n", "failed", "unparsed", "truncated", "method", "clusters"),
     }
     assert [group["group"] for group in summary["groups"]] == ["first", "word"]
     assert set(summary["groups"][0]) == {
         *("tag", "group", "variant", "perturbation", "metric", "value", "low", "high"),
-        *("n", "failed"),
+        *("n", "failed", "method", "clusters"),
     }
     assert set(summary["cost"]) == {
         *("requests", "sent", "prompt_tokens", "cached_tokens", "image_tokens"),

@@ -162,22 +162,52 @@ SMALL = saved(PIL.Image.fromarray(np.arange(12 * 10 * 3, dtype=np.uint8).reshape
 @pytest.mark.parametrize(
     ("name", "pixels"),
     [
-        ("gaussian_noise", "?"),
-        ("salt_pepper", "?"),
-        ("brightness", "?"),
-        ("contrast", "?"),
-        ("shadow", "?"),
-        ("rotate", "?"),
-        ("perspective", "?"),
-        ("gaussian_blur", "?"),
-        ("downscale", "?"),
-        ("grayscale", "?"),
+        ("gaussian_noise", "110938d7225d"),
+        ("salt_pepper", "8620ebdc1c49"),
+        ("brightness", "6b32071ea9fe"),
+        ("contrast", "249c0dbe2116"),
+        ("shadow", "ce2cb0535f44"),
+        ("rotate", "b5c874bd1ec3"),
+        ("perspective", "0841a10bd248"),
+        ("gaussian_blur", "e126297518a7"),
+        ("downscale", "9c22ee775165"),
+        ("grayscale", "b00b683c9b90"),
     ],
 )
 def test_pixels_of_version_1_never_change(name, pixels):
     [copy] = copy_of(spec_of(name, 5), SMALL)
     shown = levels(copy).astype(np.uint8)
     assert hashlib.sha256(shown.tobytes()).hexdigest()[:12] == pixels
+
+
+def test_jpeg_of_version_1_is_as_good_as_ever():
+    [copy] = copy_of("jpeg:5", SMALL)
+    assert levels(copy).mean() == pytest.approx(103.8, abs=1)  # decoders may differ by a level
+    assert abs(levels(copy)[3, 4] - 109).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("gaussian_blur", 37.0, 20.0),
+        ("downscale", 27.1, 20.1),
+        ("jpeg", 35.6, 25.5),
+        ("gaussian_noise", 31.7, 11.9),
+        ("salt_pepper", 30.8, 15.3),
+    ],
+)
+def test_severities_cost_what_was_measured_on_three_public_pages(shared, name, first, last):
+    pages = [
+        shared / "data" / "docvqa" / "images" / "ffhx0227_1.png",
+        shared / "data" / "funsd" / "images" / "funsd_82092117.png",
+        shared / "data" / "sroie" / "images" / "sroie_002.jpg",
+    ]
+    for severity, expected in ((1, first), (5, last)):
+        values = []
+        for path in pages:
+            original = saved(prepared(Image(path).pil()))
+            values.append(psnr(copy_of(f"{name}:{severity}", path)[0], original))
+        assert sum(values) / 3 == pytest.approx(expected, abs=0.1)
 
 
 PROCESS = """

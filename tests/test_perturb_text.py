@@ -114,7 +114,7 @@ def test_gender_goes_the_other_way(question, expected):
         ("contraction", "The thesis nothing", "The thesis nothing"),
         ("contraction", "I am sure he cannot.", "I'm sure he can't."),
         ("spaces:1", "a  b   c\n d", "a b c\n d"),
-        ("typos:1", "Итого: 12,50 руб.", "Итого: 12,50 руб."),
+        ("typos:1", "Итого: 12,50 руб.", "Итого: 12,50 руб."),  # noqa: RUF001  (Cyrillic)
         ("misspelling:1", 'The "total" of A1 and «date»', 'Teh "total" of A1 and «date»'),
     ],
 )

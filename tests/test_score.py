@@ -107,6 +107,7 @@ def test_nothing_predicted_gives_an_empty_frame_with_the_columns(metrics):
     assert summarize(samples([{"answers": ["x"]}]), predictions([]), scores, metrics) == {
         "results": [],
         "groups": [],
+        "gaps": [],
         "parts": [],
         "rules": [],
         "labels": [],
@@ -207,6 +208,8 @@ def test_results_have_the_keys_of_summary_json_and_count_truncated():
             "value": 2 / 3,
             "low": pytest.approx(low),
             "high": pytest.approx(high),
+            "method": "wilson",
+            "clusters": 3,
             "n": 3,
             "failed": 0,
             "unparsed": 0,

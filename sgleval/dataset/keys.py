@@ -33,26 +33,58 @@ class Seen:
 
     def add(self, key: int) -> bool:
         """Add a key; say whether it is new."""
-        if not self._put(key or 1):  # 0 marks a free slot
+        slot = self._slot(key)
+        if self._slots[slot]:
             return False
+        self._fill(slot, key)
+        return True
+
+    def _fill(self, slot: int, key: int) -> None:
+        self._slots[slot] = key or 1
         self._count += 1
         if 3 * self._count > 2 * len(self._slots):
             self._grow()
-        return True
 
-    def _put(self, key: int) -> bool:
+    def _slot(self, key: int) -> int:
+        """Return where a key stands, or the free slot where it would."""
+        key = key or 1  # 0 marks a free slot
         slots, mask = self._slots, len(self._slots) - 1
         slot = key & mask
-        while slots[slot]:
-            if slots[slot] == key:
-                return False
+        while slots[slot] and slots[slot] != key:
             slot = (slot + 1) & mask
-        slots[slot] = key
-        return True
+        return slot
 
     def _grow(self) -> None:
         kept = self._slots
         self._slots = array("Q", bytes(16 * len(kept)))
         for key in kept:
             if key:
-                self._put(key)
+                self._slots[self._slot(key)] = key
+
+
+class Places(Seen):
+    """A map from 64-bit keys to numbers below 2^64, in 24 to 48 bytes each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers = array("Q", bytes(8 * 1024))
+
+    def get(self, key: int) -> int | None:
+        """Return the number of a key, or None where it has none."""
+        slot = self._slot(key)
+        return self._numbers[slot] if self._slots[slot] else None
+
+    def set(self, key: int, number: int) -> None:
+        """Give a key a number in place of the one it had."""
+        slot = self._slot(key)
+        self._numbers[slot] = number  # first, since a new key may move all the others
+        if not self._slots[slot]:
+            self._fill(slot, key)
+
+    def _grow(self) -> None:
+        kept, numbers = self._slots, self._numbers
+        self._numbers = array("Q", bytes(16 * len(kept)))
+        super()._grow()
+        for key, number in zip(kept, numbers, strict=True):
+            if key:
+                self._numbers[self._slot(key)] = number

@@ -62,7 +62,7 @@ def _mild_mix() -> Change:
 
 
 def _words(given: str) -> str:
-    if not all(word.strip() for word in given.split("|")):
+    if not all(word.strip() for word in given.split("|")) or set(given) & set("()"):
         raise ValueError(given)
     return given
 

@@ -97,12 +97,11 @@ def of_name(full_name: str) -> Perturbation:
         raise UserError(f"{where}: this is no full name; one is typos@1(prob=0.1)")
     name, version, listed = parts.groups()
     given = dict(item.partition("=")[::2] for item in listed.split(",")) if listed else {}
-    if name in OWN or "pairs" in given:
-        return _by_name_only(name, given)
-    kind = _kind(where, name)
     if version != "1":
         raise UserError(f"{where}: version {version} is not known here; 1 is")
-    return kind.made(where, name, given)
+    if name in OWN or (name == "gender" and "pairs" in given):
+        return _by_name_only(name, given)
+    return _kind(where, name).made(where, name, given)
 
 
 def _parsed(spec: str) -> Iterator[Perturbation]:

@@ -26,7 +26,6 @@ NAMED = re.compile(r"[\w.-]+")
 REMEMBERED = 100_000
 """Questions whose translation is kept: a command reads its samples more than once."""
 
-
 Words = Callable[[str], str]
 """Replaces the words of one text."""
 

@@ -63,7 +63,8 @@ def _ends(row: Row) -> str:
     return "" if low is None or high is None else f"{low:+.3f}, {high:+.3f}"
 
 
-def _chance(p: float | None) -> str:
+def chance(p: float | None) -> str:
+    """Return a p-value; what is below a thousandth is said to be."""
     if p is None:
         return ""
     return f"<{LEAST_P}" if p < LEAST_P else f"{p:.3f}"
@@ -87,8 +88,8 @@ VALUES: dict[str, Callable[[Row], str]] = {
 DIFFERENCES: dict[str, Callable[[Row], str]] = {
     "diff": _moved,
     "95 % CI ": _ends,  # a heading of its own, so that both stand in one table
-    "p": lambda row: _chance(row["p"]),
-    "Holm": lambda row: _chance(row["p_holm"]),
+    "p": lambda row: chance(row["p"]),
+    "Holm": lambda row: chance(row["p_holm"]),
     "won": lambda row: _count(row["won"]),
     "lost": lambda row: _count(row["lost"]),
     "tied": lambda row: _count(row["tied"]),

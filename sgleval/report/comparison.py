@@ -15,6 +15,7 @@ from sgleval.report.cells import (
     VALUES,
     amount,
     brief,
+    chance,
     decimal,
     table,
 )
@@ -134,7 +135,7 @@ def _words(rows: Sequence[Row], names: Sequence[str]) -> Iterator[Text]:
         return " ".join(str(row[key]) for key in names)
 
     yield Text("least: the smallest difference that these samples show in 4 of 5 cases")
-    if known := [f"{name(r)} {r['mcnemar']:.3f}" for r in rows if r["mcnemar"] is not None]:
+    if known := [f"{name(r)} {chance(r['mcnemar'])}" for r in rows if r["mcnemar"] is not None]:
         yield Text(f"p of McNemar's exact test: {', '.join(known)}")
     for row in rows:
         if row["too_small"]:
@@ -170,14 +171,24 @@ def _flips(found: Comparison, names: Sequence[str]) -> Iterator[RenderableType]:
         return
     yield Text(f"flips by {rows[0]['metric']}: one of the two alone is right", style="bold")
     made = table((*names, "sample", "accepted", f"{found['baseline']} said", "it said", ""), ())
-    for row in rows[:MOST_FLIPS]:
+    shown = _some_of_each(rows, names)
+    for row in shown:
         accepted = " | ".join(row["accepted"])
         cells = (row["sample_id"], accepted, row["baseline_answer"], row["answer"])
         labels = (Text(str(row[name])) for name in names)
         made.add_row(*labels, *map(brief, cells), "won" if row["won"] else "lost")
     yield made
-    if len(rows) > MOST_FLIPS:
-        yield Text(f"… and {len(rows) - MOST_FLIPS:,} more with --json")
+    if len(rows) > len(shown):
+        yield Text(f"… and {len(rows) - len(shown):,} more with --json")
+
+
+def _some_of_each(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
+    """Return at most `MOST_FLIPS` rows, so that many of one arm do not hide those of others."""
+    arms: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        arms.setdefault(tuple(row[name] for name in names), []).append(row)
+    share = max(1, MOST_FLIPS // len(arms))
+    return [row for mine in arms.values() for row in mine[:share]][:MOST_FLIPS]
 
 
 def _win_rate(found: Row) -> Iterator[RenderableType]:

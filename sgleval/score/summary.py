@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sgleval.score.groups import CATEGORY, GROUP, clusters, tag
-from sgleval.stats import composite_interval, interval
+from sgleval.score.value import value, weight
+from sgleval.stats import Interval, described_composite, described_interval
+from sgleval.stats.interval import NO_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 MOST_GROUPS = 50
 """A tag with more distinct values is an id and no grouping."""
+
+FEW = 10
+"""A group of fewer samples is flagged: its value may be chance."""
 
 MOST_READINGS = 26
 """A metric whose parser reads more distinct answers has no closed set of them."""
@@ -35,18 +40,22 @@ def summarize(
     group: str = GROUP,
     category: str = CATEGORY,
 ) -> dict[str, list[Row]]:
-    """Return the lists `results`, `groups`, `parts`, `rules` and `labels` of `summary.json`.
+    """Return the lists `results`, `groups`, `gaps`, `parts`, `rules`, `labels` of `summary.json`.
 
     A value is Σ numerator / Σ denominator with its 95 % interval clustered by image (and for a
     metric that counts samples together by the images of the whole group); null where the
     denominators sum to 0. Of a composite it is the mean or the sum over the values of its
     categories (the tag `category`), with the interval of the linearised statistic over the same
     clusters; `categories` counts those that are there, `of` those that the metric knows, and `sets`
-    the groups of samples that count only together.
+    the groups of samples that count only together. `method` names how the interval was made, or
+    says why there is none, and `clusters` how many images it takes for independent.
 
     `results` has a row per variant, perturbation and metric; `groups` also per tag and its value,
-    without tags of more than 50 distinct values: those are ids. `parts` has a row per field, for
-    metrics that score the fields of a structured answer. `rules` and `labels` say of a metric with
+    without tags of more than 50 distinct values: those are ids. `gaps` has a row per tag of several
+    groups, variant, perturbation and metric: the `gap` between the greatest and the least of the
+    groups' values, their `ratio` (least / greatest), the number of `groups` that have a value, and
+    those that are `small`, with fewer than 10 samples. `parts` has a row per field, for metrics
+    that score the fields of a structured answer. `rules` and `labels` say of a metric with
     a parser of its own how often each rule fired and, of a closed set, each answer was read.
 
     `failed` counts predictions with an error, `unparsed` those without one that no rule could read
@@ -60,12 +69,14 @@ def summarize(
     for name, members in _groupings(samples):
         tagged = whole.join(members, on="sample_id", maintain_order="left")
         named = _estimates(tagged, ["group", *RUN, "metric"], COUNTS[:2], by_name)
-        groups += [{"tag": name} | row for row in named]
+        groups += [{"tag": name} | _bare(row) for row in named]
     fields = rows.filter(pl.col("part").is_not_null())
+    parts = _estimates(fields, ["metric", "part", *RUN], COUNTS[:1], by_name)
     return {
         "results": _estimates(whole, [*RUN, "metric"], COUNTS, by_name),
         "groups": groups,
-        "parts": _estimates(fields, ["metric", "part", *RUN], COUNTS[:1], by_name),
+        "gaps": _gaps(groups),
+        "parts": [_bare(row) for row in parts],
         "rules": _readings(whole, "rule", "rule"),
         "labels": _readings(whole, "parsed", "label"),
     }
@@ -159,6 +170,11 @@ def _estimates(
     return estimates
 
 
+def _bare(row: Row) -> Row:
+    """Return a row without the method: there are too many of groups and parts to repeat it."""
+    return {name: found for name, found in row.items() if name not in {"method", "clusters"}}
+
+
 def _estimate(rows: pl.DataFrame, metric: Metric) -> Row:
     found: Row = {}
     if metric.composite is not None:
@@ -167,26 +183,48 @@ def _estimate(rows: pl.DataFrame, metric: Metric) -> Row:
         if categories > 1:
             return _composite(rows, metric) | found
     numerators, denominators = rows["numerator"], rows["denominator"]
-    total = float(denominators.sum())
-    low, high = interval(numerators, denominators, rows["cluster"], metric.bounds) or (None, None)
-    value = float(numerators.sum()) / total if total else None
-    sets = {"sets": round(total)} if metric.group == "all" else {}
-    return {"value": value, "low": low, "high": high, **sets, **found}
+    ends = described_interval(numerators, denominators, rows["cluster"], metric.bounds)
+    sets = {"sets": round(float(denominators.sum()))} if metric.group == "all" else {}
+    return {"value": value(rows, metric), **ends._asdict(), **sets, **found}
 
 
 def _composite(rows: pl.DataFrame, metric: Metric) -> Row:
     """Return the mean or the sum over the categories' values; null where one of them is."""
-    sums = rows.group_by("composed", maintain_order=True).agg(
-        pl.col("numerator", "denominator").sum()
-    )
-    if (sums["denominator"] == 0).any():
-        return {"value": None, "low": None, "high": None}
-    count, (lower, upper) = sums.height, metric.bounds
-    weight, factor = (1.0, count) if metric.composite == "sum" else (1 / count, 1)
-    value = weight * float((sums["numerator"] / sums["denominator"]).sum())
+    estimate, count = value(rows, metric), rows["composed"].n_unique()
+    if estimate is None:
+        clusters = rows["cluster"].n_unique()
+        return {"value": None, **Interval(None, None, NO_VALUE, clusters)._asdict()}
+    (lower, upper), factor = metric.bounds, count if metric.composite == "sum" else 1
     bounds = (lower * factor, None if upper is None else upper * factor)
-    low, high = composite_interval(rows, value, weight, bounds) or (None, None)
-    return {"value": value, "low": low, "high": high}
+    ends = described_composite(rows, estimate, weight(metric, count), bounds)
+    return {"value": estimate, **ends._asdict()}
+
+
+def _gaps(groups: Sequence[Row]) -> list[Row]:
+    """Return how far apart the groups of each tag are; a tag of one group has no gap."""
+    rows = []
+    for key, members in _by(groups, ("tag", *RUN, "metric")):
+        if len(members) > 1:
+            found = [row["value"] for row in members if row["value"] is not None]
+            small = [row["group"] for row in members if row["n"] < FEW]
+            rows.append(key | _gap(found) | {"groups": len(found), "small": small})
+    return rows
+
+
+def _gap(values: Sequence[float]) -> Row:
+    if len(values) < 2:  # noqa: PLR2004  (a gap is between two)
+        return {"gap": None, "ratio": None}
+    least, greatest = min(values), max(values)
+    return {"gap": greatest - least, "ratio": least / greatest if greatest else None}
+
+
+def _by(rows: Sequence[Row], names: Sequence[str]) -> Iterator[tuple[Row, list[Row]]]:
+    """Yield what the rows have in common under `names`, and those rows, as they first come."""
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in names), []).append(row)
+    for key, members in found.items():
+        yield dict(zip(names, key, strict=True)), members
 
 
 def _readings(whole: pl.DataFrame, column: str, name: str) -> list[Row]:

@@ -35,14 +35,16 @@ def bootstrap(
     (0.17, 0.71)
     """
     _, image = np.unique(np.asarray(clusters), return_inverse=True)
-    rows = np.split(np.argsort(image, kind="stable"), np.cumsum(np.bincount(image))[:-1])
-    if len(rows) < 2:  # noqa: PLR2004  (one image shows no spread)
+    sizes, order = np.bincount(image), np.argsort(image, kind="stable")
+    if len(sizes) < 2:  # noqa: PLR2004  (one image shows no spread)
         return None
-    generator = np.random.default_rng(seed)
+    starts, generator = np.cumsum(sizes) - sizes, np.random.default_rng(seed)
     values = []
     for _ in range(resamples):
-        drawn = generator.integers(len(rows), size=len(rows))
-        value = statistic(np.concatenate([rows[one] for one in drawn]))
+        drawn = generator.integers(len(sizes), size=len(sizes))
+        size = sizes[drawn]
+        first = np.repeat(starts[drawn] - (np.cumsum(size) - size), size)
+        value = statistic(order[first + np.arange(len(first))])
         if value is not None:
             values.append(value)
     if 2 * len(values) < resamples:
