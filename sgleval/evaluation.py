@@ -166,7 +166,7 @@ def _tables(folder: Path, plan: Plan, journal: Journal, sent: Sent, seconds: flo
     copies = copies_frame(
         (name, copy, sample)
         for sample in plan.samples()
-        for name, _, copy in plan.copies(sample)
+        for name, copy in plan.copies(sample)
         if plan.perturbations
     )
     samples.write_parquet(folder / "samples.parquet")

@@ -86,19 +86,17 @@ class Plan:
         every = self.task.dataset.samples(seed=self.seed, answer=self.task.answer)
         return (sample for sample, chosen in zip(every, self.mask, strict=True) if chosen)
 
-    def copies(self, sample: Sample) -> Iterator[tuple[str, str, Sample]]:
-        """Yield a sample itself and its perturbed copies: full name, name in keys, and copy.
+    def copies(self, sample: Sample) -> Iterator[tuple[str, Sample]]:
+        """Yield a sample itself and its perturbed copies, each with the full name of the change.
 
         A copy that is as it was is not among them: its answer is known.
         """
-        yield "none", "none", sample
+        yield "none", sample
         for perturbation in self.perturbations:
             donor = self.donors.get(tuple(sample.images), ()) if perturbation.needs_donor else ()
             copy = perturbation.apply(sample, self.seed, donor)
             if copy is not None:
-                name = perturbation.full_name
-                shown = "".join(f" {image.digest}" for image in donor)  # new data, other donors
-                yield name, name + shown, copy
+                yield perturbation.full_name, copy
 
     def requests(self) -> Iterator[Request]:
         """Yield a request per chosen sample, copy and variant, those of a sample together."""
@@ -120,10 +118,10 @@ class Plan:
 
     def _requests_of(self, sample: Sample, ways: "Sequence[Way]") -> Iterator[Request]:
         program, clean = self.task.program, self.model.template.clean
-        for name, keyed, copy in self.copies(sample):
+        for name, copy in self.copies(sample):
             for way in ways:
                 call = Call(bind.bind(program, way.arguments, copy, clean), copy)
-                key = answer_key(self.identity, sample, way.tags, way.encoded, keyed)
+                key = answer_key(self.identity, copy, way.tags, way.encoded, name)
                 yield Request(key, way.label, name, copy, call)
 
     def ungrouped(self, wanted: Callable[[Request], bool]) -> Iterator[list[Request]]:

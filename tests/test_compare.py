@@ -154,16 +154,32 @@ def test_a_ratio_is_compared_as_sum_over_sum():
     assert b["p"] == pytest.approx(0.0625)
 
 
-def test_a_composite_is_the_mean_over_its_categories():
-    @metric(better="higher", source="a test", composite="mean")
-    def by_category(prediction, answers):
-        return Ratio(prediction in answers)
+@metric(better="higher", source="a test", composite="mean")
+def by_category(prediction, answers):
+    return Ratio(prediction in answers)
 
+
+@metric(better="higher", source="a test", group="all")
+def whole_sets(prediction, answers):
+    return Ratio(prediction in answers)
+
+
+def test_a_composite_is_the_mean_over_its_categories():
     tags = [{"category": name} for name in "xxxy"]
     found = compared(samples(list("abcd"), tags=tags), {"a": "axxx", "b": "aaxa"}, (by_category,))
     assert row(found["results"], variant="a")["value"] == pytest.approx((1 / 3 + 0) / 2)
     b = row(found["results"], variant="b")
     assert b["difference"] == pytest.approx((2 / 3 + 1) / 2 - 1 / 6)
+
+
+def test_sets_that_count_together_are_one_cluster():
+    """Sets of two samples on two images each: of a 1 of 3 is right, of b 2."""
+    tags = [{"group": name} for name in "xxyyzz"]
+    texts = {"a": "aaxxxa", "b": "aaaaax"}
+    found = compared(samples(list("pqrstu"), tags=tags), texts, (whole_sets,))
+    b = row(found["results"], variant="b")
+    assert row(found["results"], variant="a")["value"] == pytest.approx(1 / 3)
+    assert (b["difference"], b["images"]) == (pytest.approx(1 / 3), 3)
 
 
 # What stands beside the differences
@@ -350,6 +366,17 @@ def test_the_decoding_of_variants_that_are_no_grid_is_a_factor():
     factors = {"decoding": {label: "free" if "free" in label else "constrained" for label in texts}}
     effects = compared(samples(list("pqr")), texts, factors=factors)["effects"]
     assert row(effects, level="free")["difference"] == pytest.approx(1 / 3)
+
+
+def test_a_main_effect_on_a_composite_is_that_of_its_value():
+    tags = [{"category": name} for name in "xxxy"]
+    texts = {"b+0": "axxx", "b+1": "aaxx", "t+0": "aaxa", "t+1": "aaaa"}
+    table = samples(list("pqrs"), tags=tags)
+    found = compared(table, texts, (by_category,), factors=factors_of(GRID))
+    value = {r["variant"]: r["value"] for r in found["results"]}
+    assert value["t+0"] == pytest.approx((2 / 3 + 1) / 2)
+    wanted = (value["t+0"] + value["t+1"] - value["b+0"] - value["b+1"]) / 2
+    assert row(found["effects"], level="t")["difference"] == pytest.approx(wanted)
 
 
 RATIOS = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=3, max_size=3)

@@ -69,7 +69,7 @@ def test_the_summary_has_the_shape_of_the_contract(project):
     assert [group["group"] for group in summary["groups"]] == ["first", "word"]
     assert set(summary["groups"][0]) == {
         *("tag", "group", "variant", "perturbation", "metric", "value", "low", "high"),
-        *("n", "failed", "method", "clusters"),
+        *("n", "failed"),
     }
     assert set(summary["cost"]) == {
         *("requests", "sent", "prompt_tokens", "cached_tokens", "image_tokens"),

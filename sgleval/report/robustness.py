@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
 
 COLUMNS = {
-    "n": "n",
-    "original": "original",
+    "changed": "sent",
+    "original": "as is",
     "mean": "perturbed",
     "drop": "drop",
-    "worst": "worst case",
+    "worst": "worst",
     "flip_rate": "flips",
-    "consistency": "consistent",
-    "changed": "changed",
+    "consistency": "same",
 }
 
 

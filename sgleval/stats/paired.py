@@ -168,7 +168,9 @@ def _are_trials(rows: pl.DataFrame, bounds: Bounds) -> bool:
     if bounds != (0, 1):
         return False
     numerators, denominators = pl.col(SUMMED[:2]), pl.col(SUMMED[2:])
-    whole = rows.select(pl.all_horizontal(numerators.is_in([0.0, 1.0]), denominators == 1).all())
+    whole = rows.select(
+        pl.all_horizontal((numerators == 0) | (numerators == 1), denominators == 1).all()
+    )
     return bool(whole.item())
 
 

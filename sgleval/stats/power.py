@@ -41,7 +41,7 @@ def detectable(discordance: float, n: int, design_effect: float = 1.0) -> float:
     """Return the smallest difference of two shares that `n` paired samples show in 4 of 5 cases.
 
     At the 5 % level: `sample_size` solved for the difference. A difference greater than
-    `discordance` brings its own: then all discordant samples favour one side. 1 if even the
+    `discordance`, as any is beside 0, brings its own: then all discordant samples favour one side. 1 if even the
     greatest difference would need more samples.
 
     >>> round(detectable(discordance=0.1, n=1960), 4)
@@ -53,7 +53,7 @@ def detectable(discordance: float, n: int, design_effect: float = 1.0) -> float:
         return 1.0
     root = strong * sqrt(effective - sure**2 + strong**2)
     found = sqrt(discordance) * (sure * sqrt(effective) + root) / (effective + strong**2)
-    return min(1.0, found if found <= discordance else _one_sided(effective, sure, strong))
+    return min(1.0, found if 0 < found <= discordance else _one_sided(effective, sure, strong))
 
 
 def _one_sided(effective: float, sure: float, strong: float) -> float:
