@@ -114,7 +114,10 @@ HEAD = ("x phase", "x whole", "phase s", "whole s", "cached", "computed", "reque
 def print_screening(held: Held, setting: str) -> None:
     """Print the grid's one repetition."""
     forms = [form for peer in PEERS for form in GRID[peer]]
-    found = [(held.screened(setting, form), form.name) for form in (OURS, *DOCUMENTED, *forms)]
+    found = [
+        (held.screened(setting, form), form.name)
+        for form in dict.fromkeys((OURS, *DOCUMENTED, *forms))
+    ]
     said = [f"{name} {seconds:.1f}" for seconds, name in sorted(found) if seconds < float("inf")]
     print(f"\n{setting}\nscreening, s of the request phase: {'; '.join(said) or 'none'}")
 

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sgleval.errors import UserError
@@ -96,7 +97,8 @@ def bind(
     return {name: offered[name] for name in _parameters(program) if name in offered}
 
 
-def _parameters(program: Any) -> dict[str, bool]:
+@lru_cache(maxsize=16)  # asked of every sample
+def _parameters(program: Any) -> Mapping[str, bool]:
     """Return the names of a program's parameters and whether each has a default."""
     found = list(inspect.signature(program.func).parameters.values())[1:]
     bound = set(program.bind_arguments)

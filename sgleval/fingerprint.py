@@ -20,10 +20,12 @@ from sgleval.sample import Image, Sample
 PLAIN = (str, int, float, bool, type(None))
 DOCUMENTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
+_WRITER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+
 
 def digest(value: Any) -> str:
     """Return the SHA-256 in hex of a value that JSON can write."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    text = _WRITER.encode(value)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from sgleval import bind
@@ -34,9 +35,15 @@ class Request:
     """The full name of what was done to the sample, or `none`."""
     sample: Sample
     """The sample, or its perturbed copy with the same id."""
-    call: Call
+    bound: Callable[[Sample], Mapping[str, Any]] = field(repr=False)
+    """What fills the program's parameters from the sample, when it comes to that."""
     prompt: Prompt | None = None
     """What the program writes up to its first gen, once it is planned; None where nobody knows."""
+
+    @cached_property
+    def call(self) -> Call:
+        """The call that answers it."""
+        return Call(self.bound(self.sample), self.sample)
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Way:
     """One variant, made ready to be bound to many samples."""
 
     label: str
-    arguments: Mapping[str, Any]
+    bound: Callable[[Sample], Mapping[str, Any]]
     encoded: Any
     """What stands for the arguments in keys."""
     tags: tuple[str, ...]
@@ -83,8 +90,8 @@ class Plan:
 
     def samples(self) -> Iterator[Sample]:
         """Yield the chosen samples in the dataset's order; read anew each time, so none is held."""
-        every = self.task.dataset.samples(seed=self.seed, answer=self.task.answer)
-        return (sample for sample, chosen in zip(every, self.mask, strict=True) if chosen)
+        dataset, answer = self.task.dataset, self.task.answer
+        return dataset.samples(seed=self.seed, answer=answer, chosen=self.mask)
 
     def copies(self, sample: Sample) -> Iterator[tuple[str, Sample]]:
         """Yield a sample itself and its perturbed copies, each with the full name of the change.
@@ -106,10 +113,11 @@ class Plan:
 
     def _ways(self) -> "list[Way]":
         program, known = self.task.program, frozenset(self.scan.tags)
+        clean = self.model.template.clean
         return [
             Way(
                 label,
-                arguments,
+                partial(bind.bind, program, arguments, clean=clean),
                 arguments_of(label, arguments),
                 bind.tags_taken(program, arguments, known),
             )
@@ -117,12 +125,10 @@ class Plan:
         ]
 
     def _requests_of(self, sample: Sample, ways: "Sequence[Way]") -> Iterator[Request]:
-        program, clean = self.task.program, self.model.template.clean
         for name, copy in self.copies(sample):
             for way in ways:
-                call = Call(bind.bind(program, way.arguments, copy, clean), copy)
                 key = answer_key(self.identity, copy, way.tags, way.encoded, name)
-                yield Request(key, way.label, name, copy, call)
+                yield Request(key, way.label, name, copy, way.bound)
 
     def ungrouped(self, wanted: Callable[[Request], bool]) -> Iterator[list[Request]]:
         """Yield the wanted requests in the dataset's order, each for itself (`--no-plan`)."""

@@ -136,6 +136,9 @@ def plain(value: Any) -> str:
 def _tuple(name: str, value: Any, of: type) -> tuple[Any, ...]:
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
         kept = tuple(value)
-        if all(isinstance(item, of) for item in kept):
+        for item in kept:
+            if not isinstance(item, of):
+                break
+        else:
             return kept
     raise TypeError(f"{name} is {value!r:.80}; give a list of {of.__name__}")

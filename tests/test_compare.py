@@ -263,10 +263,12 @@ def test_too_few_samples_are_said_to_be():
     )
 
 
-def test_nothing_differs_and_nothing_is_claimed():
+def test_where_nothing_differs_only_what_would_show_is_said():
     found = compared(samples([str(number) for number in range(12)]), dict.fromkeys("ab", "a" * 12))
     b = row(found["results"], variant="b")
-    assert (b["difference"], b["p"], b["detectable"], b["too_small"]) == (0.0, 1.0, None, None)
+    assert (b["difference"], b["p"], b["tied"]) == (0.0, 1.0, 12)
+    least = f"{b['detectable']:.3f}"
+    assert b["too_small"] == f"12 samples show a difference of {least} or more"
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,7 @@ def _compared(samples: pl.DataFrame, arms: tuple[Arm, Arm], metric: Metric, seed
         "flips": None if changed is None else changed.height,
         "images": found.clusters,
         "design_effect": found.design_effect,
-        # 0 where nothing differs, which says nothing of what could be told
-        "detectable": found.detectable or None,
+        "detectable": found.detectable,
         "too_small": too_small(found),
     }
 

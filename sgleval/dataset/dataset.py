@@ -1,5 +1,6 @@
 """Dataset: a source of rows and the function that makes samples of them."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,16 +104,19 @@ class Dataset:
             raise UserError(str(scan.problems))
         return scan
 
-    def samples(self, *, seed: int, answer: Answer | None = None) -> Iterator[Sample]:
+    def samples(
+        self, *, seed: int, answer: Answer | None = None, chosen: bytes | None = None
+    ) -> Iterator[Sample]:
         """Yield the samples in the dataset's order (the second pass).
 
-        Positions are those of the scan. With the answer type `Choice` answers are letters.
+        Positions are those of the scan; `chosen` is 1 at those to take. With the answer type
+        `Choice` answers are letters.
 
         Raises:
             UserError: a row cannot be read any more.
         """
         lettered = lettering(answer)
-        for where, made in self.made(seed):
+        for where, made in self.made(seed, chosen):
             try:
                 if isinstance(made, UserError):
                     raise made
@@ -121,15 +125,19 @@ class Dataset:
                 raise UserError(f"{where}: {error}") from error
             yield sample
 
-    def made(self, seed: int) -> Iterator[tuple[str, Sample | UserError]]:
+    def made(
+        self, seed: int, chosen: bytes | None = None
+    ) -> Iterator[tuple[str, Sample | UserError]]:
         """Yield for each row (or group) where it stands and its sample, or what is wrong with it.
 
         Raises:
             UserError: the source itself cannot be read further.
         """
         cells = ImageCells(self.source.folder)
-        for where, rows in self._groups(seed):
-            yield where, self._made(rows, cells)
+        marks = itertools.repeat(1) if chosen is None else chosen
+        for (where, rows), mark in zip(self._groups(seed), marks, strict=chosen is not None):
+            if mark:
+                yield where, self._made(rows, cells)
 
     def _groups(self, seed: int) -> Iterator[Group]:
         if self.group_by is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sgleval.dataset.rows import Row
+from sgleval.digests import real_path
 from sgleval.errors import UserError
 from sgleval.sample import Image
 
@@ -64,7 +65,7 @@ class ImageCells:
             return Image(Path(cell))
         path = self._folder / cell
         try:
-            inside = path.resolve().is_relative_to(self._root)
+            inside = real_path(path).is_relative_to(self._root)
         except (OSError, ValueError, RuntimeError) as error:  # a NUL, a loop of links
             raise UserError(f"image {cell!r:.60} is no path: {error}") from error
         if not inside:

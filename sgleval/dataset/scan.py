@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 from sgleval.answers.answer import Answer
 from sgleval.dataset.choices import lettering
 from sgleval.dataset.keys import Seen, key_of, key_of_images
+from sgleval.digests import picture_size
 from sgleval.errors import UserError
 from sgleval.sample import Image, Sample
 
 if TYPE_CHECKING:
     from sgleval.dataset.dataset import Dataset
 
+_WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 SHOWN = 20  # problems
 NAMED = 3  # samples without a reachable answer
 
@@ -149,7 +151,7 @@ class _Scanner:
             return False
         try:
             if self.seen_images.add(int(image.digest[:16], 16)):
-                self.sizes[image.size] += 1
+                self.sizes[picture_size(image.digest, lambda: image.size)] += 1
         except FileNotFoundError:
             problem = "is missing; put it there or drop the row"
         except IsADirectoryError:
@@ -173,7 +175,8 @@ class _Scanner:
         self.ids.append(key_of(sample.id))
         self.image_keys.append(key_of_images(sample.images))
         self.most_images = max(self.most_images, len(sample.images))
-        self.tags.update(sample.tags.keys())
+        for tag in sample.tags:
+            self.tags[tag] += 1
         self._admit(sample)
         if self.each is not None:
             self.each(sample)
@@ -214,4 +217,4 @@ def _content(sample: Sample) -> bytes:
     digests = [image.digest for image in sample.images]
     texts = [sample.question, list(sample.answers), list(sample.choices)]
     whole = [sample.id, digests, *texts, sorted(sample.tags.items())]
-    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return _WRITER.encode(whole).encode() + b"\n"

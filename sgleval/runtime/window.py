@@ -89,7 +89,7 @@ class Window(Generic[Item, Result]):
                 finished = _all_of(done)
                 for step, future in finished:
                     self._finish(step)
-                    pace.finished(future)
+                    pace.finished()
         finally:
             pool.shutdown(wait=not self._live, cancel_futures=True)  # on the way out nobody waits
 

@@ -176,7 +176,7 @@ def _are_trials(rows: pl.DataFrame, bounds: Bounds) -> bool:
 
 def _permuted(rows: pl.DataFrame, weight: float, seed: int) -> float:
     """Return the permutation test's p-value, from the sums of each image in each category."""
-    cells = rows.group_by("cluster", "composed").agg(pl.col(SUMMED).sum())
+    cells = rows.group_by("cluster", "composed", maintain_order=True).agg(pl.col(SUMMED).sum())
     images = cells.select("cluster").unique().sort("cluster").with_row_index("image")
     categories = cells.select("composed").unique().sort("composed").with_row_index("category")
     placed = cells.join(images, on="cluster").join(categories, on="composed")

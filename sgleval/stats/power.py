@@ -41,8 +41,8 @@ def detectable(discordance: float, n: int, design_effect: float = 1.0) -> float:
     """Return the smallest difference of two shares that `n` paired samples show in 4 of 5 cases.
 
     At the 5 % level: `sample_size` solved for the difference. A difference greater than
-    `discordance`, as any is beside 0, brings its own: then all discordant samples favour one side. 1 if even the
-    greatest difference would need more samples.
+    `discordance` (as any is, if that is 0) brings its own: then all discordant samples favour one
+    side. 1 if even the greatest difference would need more samples.
 
     >>> round(detectable(discordance=0.1, n=1960), 4)
     0.02

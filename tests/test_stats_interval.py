@@ -1,48 +1,9 @@
-import json
-from pathlib import Path
-
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgleval.stats import interval, wilson
-
-CASES = Path(__file__).parents[1].parent / "shared/reference/cases/statistics.json"
-
-
-def cases(name: str) -> list[dict]:
-    if not CASES.exists():
-        pytest.skip(f"no {CASES.name} of the reference cases beside the repository")
-    found = [case for case in json.loads(CASES.read_text("utf-8"))["cases"] if case["name"] == name]
-    assert found
-    return found
-
-
-def test_the_reference_cases_of_wilson_hold():
-    for case in cases("wilson"):
-        right, n = case["input"]["right"], case["input"]["n"]
-        assert wilson(right, n) == pytest.approx(case["expected"], abs=1e-9)
-        images = [f"p{i}" for i in range(n)]
-        trials = [1] * right + [0] * (n - right)
-        ends = interval(trials, [1] * n, images, (0, 1))
-        assert ends == pytest.approx(case["expected"], abs=1e-9)
-
-
-def test_the_reference_cases_of_clustered_intervals_hold():
-    for case in cases("interval_clustered"):
-        given = case["input"]
-        bounds = (-1, 1) if min(given["numerator"]) < 0 else (0, 1)
-        ends = interval(given["numerator"], given["denominator"], given["images"], bounds)
-        assert ends == pytest.approx([case["expected"]["low"], case["expected"]["high"]], abs=1e-9)
-
-
-def test_the_reference_cases_of_equal_samples_hold():
-    for case in cases("wilson_fallback"):
-        numerator, images = case["input"]["numerator"], case["input"]["images"]
-        ends = interval(numerator, [1] * len(images), images, (0, 1))
-        assert ends == pytest.approx(case["expected"], abs=1e-9)
-
+from sgleval.stats import described_interval, design_effect, interval, wilson
 
 IMAGES = ["a", "a", "b", "c", "c"]
 
@@ -101,3 +62,35 @@ def test_the_interval_holds_the_value_and_ignores_the_order(samples, random):
         assert value <= found[1] + 1e-9
         shuffled = random.sample(samples, len(samples))
         assert ends(shuffled) == pytest.approx(found, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("numerators", "denominators", "images", "bounds", "method"),
+    [
+        ([1, 0], [1, 1], "ab", (0, 1), "wilson"),
+        ([0, 0, 0], [1, 1, 1], "aab", (0, 1), "wilson"),
+        ([1, 0, 1], [1, 1, 1], "aab", (0, 1), "clustered t"),
+        ([0.5, 0], [1, 1], "ab", (0, 1), "clustered t"),
+        ([1, 0], [1, 1], "aa", (0, 1), "none: one image"),
+        ([0, 0], [0, 0], "ab", (0, 1), "none: no value"),
+    ],
+)
+def test_an_interval_says_how_it_was_made_or_why_there_is_none(
+    numerators, denominators, images, bounds, method
+):
+    found = described_interval(numerators, denominators, list(images), bounds)
+    assert found.method == method
+    assert found.clusters == len(set(images))
+    assert (found.low is None) == method.startswith("none")
+
+
+def test_one_question_per_image_has_a_design_effect_of_one():
+    assert design_effect([1, 0, 0, 1], [1] * 4, list("abcd")) == pytest.approx(1)
+    copies = design_effect([1, 0, 0, 1] * 3, [1] * 12, list("abcd") * 3)
+    assert copies == pytest.approx(3 * (4 / 3) / (12 / 11))  # three copies of each say no more
+
+
+def test_without_spread_there_is_no_design_effect():
+    assert design_effect([1, 1], [1, 1], ["a", "b"]) is None
+    assert design_effect([1, 0], [1, 1], ["a", "a"]) is None
+    assert design_effect([0, 0], [0, 0], ["a", "b"]) is None
