@@ -1,18 +1,14 @@
-"""What the benchmarks of whole runs share: fresh pages, a timed server, an evaluation."""
+"""What the benchmarks of whole runs share: fresh pages, the program, an evaluation."""
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
 import random
-import re
-import sys
 import time
-import urllib.request
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,11 +20,9 @@ from tokenizers import Tokenizer
 from sgleval import Dataset, Task, evaluate
 from sgleval.answers import Text
 from sgleval.metrics import exact_match
-from sgleval.runtime.model import speaking
-from sgleval.runtime.server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from sgleval.metrics import Ratio
     from sgleval.runtime.model import Model
@@ -107,78 +101,6 @@ def tokens(model: Model, text: str, side: int) -> int:
     return len(tokenizer.encode(text).ids) - 1 + (side // TOKEN) ** 2
 
 
-class TimedServer(Server):
-    """The server that sgleval starts, with all its flags, and a clock; see `timed_server`."""
-
-    @property
-    def command(self) -> list[str]:
-        """The usual command line with another program in place of `-m sgleval.runtime.launch`."""
-        program = Path(__file__).with_name("timed_server.py")
-        return [sys.executable, str(program), *super().command[3:]]
-
-
-@dataclass(frozen=True)
-class Counters:
-    """What a server has done so far, or between two moments."""
-
-    prompt: float
-    cached: float
-    prefill: float
-    """Wall seconds of the model's prefill batches."""
-    decode: float
-    batches: float
-
-    def __sub__(self, before: Counters) -> Counters:
-        pairs = zip(astuple(self), astuple(before), strict=True)
-        return Counters(*(now - then for now, then in pairs))
-
-
-@dataclass(frozen=True)
-class Served:
-    """One server for all arms."""
-
-    url: str
-    model: Model
-    """What `--model FOLDER` means to sgleval, on this server."""
-    totals: Path
-    """Where the server writes its times."""
-
-    def counters(self) -> Counters:
-        """Return what the server has done so far, tokens by SGLang's own count."""
-        with urllib.request.urlopen(self.url + "/metrics", timeout=60) as reply:
-            text = reply.read().decode()
-        prompt, cached = (
-            sum(float(n) for n in re.findall(rf"^sglang:{name}_total\{{.*\}} (\S+)$", text, re.M))
-            for name in ("prompt_tokens", "cached_tokens")
-        )
-        return Counters(prompt, cached, *map(float, self.totals.read_text().split()))
-
-    def flush(self) -> None:
-        """Empty the radix cache; the server refuses while something runs."""
-        request = urllib.request.Request(self.url + "/flush_cache?timeout=10", method="POST")
-        for _ in range(60):
-            with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=60) as reply:
-                if reply.status == 200:
-                    return
-            time.sleep(0.5)
-        raise SystemExit("the server does not flush its cache")
-
-
-@contextlib.contextmanager
-def serving(model: Model, folder: Path, flags: Sequence[str], scratch: Path) -> Iterator[Served]:
-    """Start the server that sgleval would start for a model's folder, and end it."""
-    totals = scratch / "seconds"
-    totals.write_text("0 0 0")
-    os.environ["FORWARD_SECONDS"] = str(totals)
-    server = TimedServer(model.name, str(folder), list(flags), model.facts["weight_version"])
-    with server.running() as url:
-
-        def speak(connections: int, _: object) -> contextlib.AbstractContextManager[Any]:
-            return speaking(url, model.template, connections, server.restart)
-
-        yield Served(url, replace(model, open=speak), totals)
-
-
 @dataclass
 class Stopwatch:
     """A watch that notes when the first request may leave and when the last answer is kept."""
@@ -201,7 +123,7 @@ class Stopwatch:
 
 
 def evaluated(
-    served: Served, folder: Path, variants: Mapping[str, Mapping[str, str]] | None = None
+    model: Model, folder: Path, variants: Mapping[str, Mapping[str, str]] | None = None
 ) -> tuple[float, float]:
     """Evaluate a folder's rows; return the seconds of the request phase and of the whole call."""
     task = Task(
@@ -213,9 +135,7 @@ def evaluated(
         variants=variants or {"default": {}},
     )
     watch, began = Stopwatch(), time.perf_counter()
-    run = evaluate(
-        task, served.model, variants=list(task.variants), out=folder / "run", watch=watch
-    )
+    run = evaluate(task, model, variants=list(task.variants), out=folder / "run", watch=watch)
     whole = time.perf_counter() - began
     if run.summary["failed"]:
         raise SystemExit(f"{run.summary['failed']} samples failed, see {folder}")

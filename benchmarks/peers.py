@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from sgleval.runtime.server import Server
 
-FRAME = 64  # tokens of the chat template around a question, all in all
+HEAD, TAIL = 46, 14  # tokens of the chat template before the page and behind the question
 WINDOW = 8  # requests at work at once beside the pages that stay
 TRIES = 2  # of an arm that somebody else's work made void
 
@@ -139,12 +139,12 @@ class Campaign:
 
     def room(self, room: str) -> int:
         """Return the cache's tokens: all pages and their questions, or a third of these."""
-        beside = FRAME + self.given.max_tokens
+        beside = TAIL + self.given.max_tokens
         texts = sum(len(row["question"].encode()) + beside for row in self.rows)
-        need = self.page_tokens + texts
+        need = HEAD + self.page_tokens + texts
         if room == "third":
             return need // 3
-        return need + WINDOW * (self.given.page_tokens + texts // len(self.rows))
+        return need + WINDOW * (HEAD + self.given.page_tokens + texts // len(self.rows))
 
     def missing(self, setting: str) -> tuple[Form, int] | None:
         """Return the next arm: the grid first, then the finalists in turns."""

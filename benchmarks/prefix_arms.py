@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,9 @@ from sgleval.runtime.client import Client
 from sgleval.runtime.sglang import SglangBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from timed import Measured, Served
 
     from sgleval.runtime.model import Model
 
@@ -55,71 +58,51 @@ def arms_of(room: str, pages: int) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One arm in one repetition."""
-
-    room: str
-    repetition: str
-    arm: str
-    seconds: float
-    """Of the requests."""
-    whole: float
-    """Of all of `sgleval.evaluate`; elsewhere as `seconds`."""
-    prompt: float
-    cached: float
-    prefill: float
-    """Seconds in which the model computed prefill batches."""
-    batches: float
-
-
 @dataclass
 class Bench:
     """What the arms of one setting share."""
 
-    served: arms.Served
+    served: Served
     stock: subprocess.Popen[str]
     scratch: Path
     pages: int
     side: int
-    done: int = 0
+    made: int = 0
 
-    def measure(self, arm: str, room: str, repetition: str) -> Measured:
+    def measure(self, room: str, repetition: str, arm: str) -> Measured:
         """Run one arm over pages of its own."""
-        folder = self.scratch / str(self.done)
-        self.done += 1
-        rows = arms.fresh_pages(folder, self.pages, self.side, QUESTIONS)
-        if arm.endswith("shuffled"):
-            random.Random(repetition).shuffle(rows)  # alike in all arms of a repetition
-            arms.write_rows(folder, rows)
-        self.served.flush()
-        before = self.served.counters()
-        seconds, whole = self.run(arm, folder, rows)
-        did = self.served.counters() - before
-        return Measured(
-            *(room, repetition, arm, seconds, whole),
-            *(did.prompt, did.cached, did.prefill, did.batches),
-        )
 
-    def run(self, arm: str, folder: Path, rows: arms.Rows) -> tuple[float, float]:
-        """Return the seconds of the requests and of the whole call."""
+        def prepare() -> Callable[[], tuple[float, float]]:
+            folder = self.scratch / str(self.made)
+            self.made += 1
+            rows = arms.fresh_pages(folder, self.pages, self.side, QUESTIONS)
+            if arm.endswith("shuffled"):
+                random.Random(repetition).shuffle(rows)  # alike in all arms of a repetition
+                arms.write_rows(folder, rows)
+            return self.run(arm, folder, rows)
+
+        return self.served.measure((room, repetition, arm), prepare)
+
+    def run(self, arm: str, folder: Path, rows: arms.Rows) -> Callable[[], tuple[float, float]]:
+        """Return what asks."""
         if arm.startswith("sgleval"):
-            return arms.evaluated(self.served, folder)
+            return partial(arms.evaluated, self.served.model, folder)
         calls = [{name: row[name] for name in ("image", "question")} for row in rows]
         if arm.startswith("replay"):
-            bodies, (window, pages) = self.bodies(calls), map(int, re.findall(r"\d+", arm))
-            began = time.perf_counter()
-            replay(self.served.url, bodies, window, pages)
+            window, pages = map(int, re.findall(r"\d+", arm))
+            ask = partial(replay, self.served.url, self.bodies(calls), window, pages)
         elif "our" in arm:
-            began = time.perf_counter()
-            client = Client(self.served.url, THREADS)
-            backend = SglangBackend(client, self.served.model.template)
-            states = arms.read_page.run_batch(calls, temperature=0, backend=backend)
-            if any(state.error() for state in states):
-                raise SystemExit(f"{arm}: a request failed")
+            ask = partial(self.ask_on_ours, calls)
         else:
-            return (self.ask_stock(calls),) * 2
-        return (time.perf_counter() - began,) * 2
+            return lambda: (self.ask_stock(calls),) * 2
+        return partial(clocked, ask)
+
+    def ask_on_ours(self, calls: arms.Rows) -> None:
+        """Run SGLang's `run_batch` over our backend."""
+        backend = SglangBackend(Client(self.served.url, THREADS), self.served.model.template)
+        states = arms.read_page.run_batch(calls, temperature=0, backend=backend)
+        if failed := [state.error() for state in states if state.error()]:
+            raise SystemExit(f"{len(failed)} requests failed: {failed[0]}")
 
     def ask_stock(self, calls: arms.Rows) -> float:
         """Return the seconds that SGLang's own `run_batch` took in its own process."""
@@ -148,6 +131,12 @@ class Bench:
             }
             pages.setdefault(call["image"], []).append(json.dumps(body).encode())
         return list(pages.values())
+
+
+def clocked(ask: Callable[[], None]) -> tuple[float, float]:
+    began = time.perf_counter()
+    ask()
+    return (time.perf_counter() - began,) * 2
 
 
 def page_tokens(model: Model, side: int) -> int:

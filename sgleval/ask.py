@@ -1,32 +1,27 @@
 """Ask a model what the journal does not hold, and keep each answer as it comes."""
 
-import math
-import re
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, Protocol
 
 from sgleval.cache_check import probe, recheck
-from sgleval.ceiling import Ceiling, tokenizer_in
+from sgleval.ceiling import Ceiling
+from sgleval.dispatch import arranger, room, warm, weights
 from sgleval.errors import RunError, UserError
 from sgleval.metrics.metric import Ratio
 from sgleval.plan import SAMPLING, Plan, Request
-from sgleval.runtime.leaders import Place, places
-from sgleval.runtime.model import pool_tokens
-from sgleval.runtime.pace import Pace
-from sgleval.runtime.record import first_prompt
+from sgleval.runtime.pace import MOST, Pace
 from sgleval.runtime.run_batch import Outcome, run_once
 from sgleval.runtime.sglang import SglangBackend
-from sgleval.runtime.window import WORTH_AN_EMPTY_SLOT, Window, leader_first
+from sgleval.runtime.traffic import Traffic
+from sgleval.runtime.window import Window
+from sgleval.sent import Sent
 from sgleval.store import Journal
 from sgleval.tables import Row, prediction
 from sgleval.task import Task
 
-ROOM = 0.8  # of the cache for open groups; the rest is for what is being written
-SIBLING_TOKENS = 64  # a question and its answer behind the shared prefix
 FIRST = 20  # of the first requests ...
 MOST_FAILED = 0.5  # ... may fail before the run stops
 
@@ -52,49 +47,10 @@ class Nobody:
     def answered(self, row: Row, ratio: Ratio) -> None: ...  # noqa: D102
 
 
-@dataclass
-class Sent:
-    """What this command asked of the model, as the summary reports it."""
-
-    ceiling: Ceiling | None = None
-    requests: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    cache_check: dict[str, Any] | None = None
-    until: dict[str, Any] | None = None
-
-    def add(self, request: Request, outcome: Outcome) -> None:
-        """Count one program's requests."""
-        tokens, prompt = outcome.tokens, request.prompt
-        self.requests += outcome.requests or 0
-        self.prompt_tokens += tokens.get("prompt_tokens") or 0
-        self.cached_tokens += tokens.get("cached_tokens") or 0
-        if self.ceiling and outcome.error is None:
-            self.ceiling.known &= prompt is not None
-            if prompt is not None:
-                self.ceiling.add(
-                    *(prompt.text, prompt.images),
-                    image_tokens=tokens.get("image_tokens") or 0,
-                    prompt_tokens=tokens.get("prompt_tokens") or 0,
-                )
-
-    @property
-    def reuse(self) -> float | None:
-        """The share of prompt tokens that the server had in its cache; None if it does not say."""
-        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
-
-    def summary(self, seconds: float) -> dict[str, Any]:
-        """Return this command's part of the summary."""
-        ceiling = self.ceiling.value if self.ceiling else None
-        reuse = None if self.reuse is None else {"measured": self.reuse, "ceiling": ceiling}
-        cost = {"sent": self.requests, "seconds": seconds}
-        return {"cost": cost, "reuse": reuse, "cache_check": self.cache_check, "until": self.until}
-
-
-def ask(
+def ask(  # noqa: PLR0913  (what a command may want of it, by keyword)
     plan: Plan,
     journal: Journal,
-    concurrency: int,
+    concurrency: int | None,
     watch: Watch,
     *,
     planned: bool = True,
@@ -103,16 +59,13 @@ def ask(
 ) -> Sent:
     """Ask what the journal does not hold; keep each answer as it comes.
 
-    `planned` sends leaders first; `recheck_of` answers are repeated cold at the end (see
+    `concurrency` programs are open at once, or as many as suit the server (see `Pace`). `planned`
+    sends leaders first; `recheck_of` answers are repeated cold at the end (see
     `cache_check.recheck`). `stages` are parts of the plan to be asked in this order, each read when
     its turn comes; without them it is the whole.
     """
-    total, missing = 0, 0
-    for request in plan.requests():
-        total += 1
-        missing += request.key not in journal
-    watch.begin(total, total - missing)
-    sent, errors, weights = Sent(_ceiling(plan)), Counter[str](), Weights()
+    watch.begin(*_count(plan, journal))
+    sent, errors, weighed = Sent(_ceiling(plan)), Counter[str](), weights(plan)
     parts = chain([plan] if stages is None else stages)
     first = next(
         (part for part in parts if any(r.key not in journal for r in part.requests())), None
@@ -125,17 +78,20 @@ def ask(
         _order(part, journal, planned=planned)
         for part in chain([] if first is None else [first], parts)
     )
-    with plan.model.open(concurrency, watch.tell) as backend:
+    with plan.model.open(concurrency or MOST, watch.tell) as backend:
         probe(backend, plan.model.template)
-        _warm(backend, plan)
-        room = ROOM * (pool_tokens(backend) or math.inf)
-        window = Window[Request, Outcome](groups, arranger(backend, plan), weights.of, room)
+        alone = warm(backend, plan)
+        pace = _pace(concurrency, backend, plan)
+        window = Window[Request, Outcome](
+            *(groups, arranger(backend, plan), weighed.of, room(backend)), alone=alone
+        )
+        if isinstance(backend, SglangBackend):
+            sent.traffic = backend.client.traffic = Traffic()
         outcomes = window.run(
-            lambda request: run_once(plan.task.program, request.call, backend, SAMPLING),
-            Pace(concurrency),
+            lambda request: run_once(plan.task.program, request.call, backend, SAMPLING), pace
         )
         for done, (request, outcome) in enumerate(outcomes, start=1):
-            weights.learn(request, outcome)
+            weighed.learn(request, outcome)
             entry = journal.append(
                 *(request.key, request.variant, request.sample.id, outcome), request.perturbation
             )
@@ -150,8 +106,16 @@ def ask(
             _stop_early(done, errors)
         if recheck_of is not None:
             watch.tell("repeating answers with a cold cache")
-            sent.cache_check = recheck(plan, journal, backend, recheck_of, concurrency)
+            sent.cache_check = recheck(plan, journal, backend, recheck_of, pace.size)
     return sent
+
+
+def _count(plan: Plan, journal: Journal) -> tuple[int, int]:
+    """Return how many answers the table needs, and how many of them are there."""
+    if journal.is_empty and not plan.perturbations:  # at once, for the common case
+        return sum(plan.mask) * len(plan.task.variants), 0
+    kept = [request.key in journal for request in plan.requests()]
+    return len(kept), sum(kept)
 
 
 def _order(plan: Plan, journal: Journal, *, planned: bool) -> Iterator[list[Request]]:
@@ -160,12 +124,13 @@ def _order(plan: Plan, journal: Journal, *, planned: bool) -> Iterator[list[Requ
     return order(lambda request: request.key not in journal)
 
 
-def _warm(backend: Any, plan: Plan) -> None:
-    """Have the constant text before the first image computed, which the first leaders all need."""
-    request = next(plan.requests())
-    prompt = first_prompt(plan.task.program, request.call, plan.model.template)
-    if prompt and isinstance(backend, SglangBackend):
-        backend.cache_prefix(prompt.text.partition(plan.model.template.image)[0])
+def _pace(concurrency: int | None, backend: Any, plan: Plan) -> Pace:
+    """Return the number of programs that the user fixed, or one that adapts to the server."""
+    adapts = concurrency is None and isinstance(backend, SglangBackend)
+    pace = Pace(concurrency or plan.model.concurrency, adapts)
+    if adapts:
+        pace.refusals = lambda: backend.client.traffic.refusals
+    return pace
 
 
 def _ceiling(plan: Plan) -> Ceiling | None:
@@ -174,53 +139,6 @@ def _ceiling(plan: Plan) -> Ceiling | None:
     if plan.generations != 1 or template.folder is None:
         return None
     return Ceiling.of(template.folder, template.image)
-
-
-def arranger(backend: Any, plan: Plan) -> Callable[[Sequence[Request]], Sequence[Place]]:
-    """Return what says which request of a group waits for which one.
-
-    Where prompts part after the last image is read in the model's tokens, or else in words.
-    """
-    template = plan.model.template
-    if not isinstance(backend, SglangBackend):  # a user's own model has no cache of prefixes
-        return leader_first
-    tokenizer = tokenizer_in(template.folder) if template.folder else None
-
-    def tokens(text: str) -> Sequence[int] | Sequence[str]:
-        return tokenizer.encode(text).ids if tokenizer else re.findall(r"\s?\w+|\W", text)
-
-    def arrange(group: Sequence[Request]) -> Sequence[Place]:
-        prompts = [request.prompt for request in group if request.prompt is not None]
-        if len(prompts) < len(group) or len(group) == 1:
-            return leader_first(group)
-        tails = [tokens(prompt.text.rpartition(template.image)[2]) for prompt in prompts]
-        return places(tails, shared=WORTH_AN_EMPTY_SLOT if prompts[0].images else 0)
-
-    return arrange
-
-
-@dataclass
-class Weights:
-    """How many tokens of the server's cache a group needs: guessed from pixels, then learned."""
-
-    scale: float = 1.0
-    """The most that a prompt had over the guess."""
-
-    def of(self, group: Sequence[Request]) -> float:
-        """Return the tokens that a group holds while it is open."""
-        return self.scale * _guess(group[0]) + len(group) * SIBLING_TOKENS
-
-    def learn(self, request: Request, outcome: Outcome) -> None:
-        """Correct the scale by an answered prompt."""
-        tokens = outcome.tokens.get("prompt_tokens")
-        if tokens and outcome.requests == 1:
-            self.scale = max(self.scale, tokens / _guess(request))
-
-
-def _guess(request: Request) -> float:
-    """Return a prompt's tokens at 28 times 28 pixels and four characters each."""
-    pixels = sum(width * height for width, height in (i.size for i in request.sample.images))
-    return pixels / 784 + len(request.sample.question) / 4 + 1
 
 
 def _headline(task: Task, row: Row, request: Request) -> Ratio:

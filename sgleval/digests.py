@@ -88,9 +88,10 @@ def picture_size(sha256: str, measure: Callable[[], tuple[int, int]]) -> tuple[i
 
 def real_path(path: Path) -> Path:
     """Return `path.resolve()`, which asks about every folder above, in a tenth of the time."""
-    if path.name in ("", "..") or path.is_symlink():
+    name = path.name
+    if name in ("", "..") or "\0" in name or os.path.islink(path):  # noqa: PTH114  (raises nothing)
         return path.resolve()
-    return _real_folder(path.parent.absolute()) / path.name
+    return _real_folder(path.parent.absolute()) / name
 
 
 @lru_cache(maxsize=1024)

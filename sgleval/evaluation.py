@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from sgleval import manifest
-from sgleval.ask import Nobody, Sent, Watch, ask
+from sgleval.ask import Nobody, Watch, ask
 from sgleval.cache_check import parse_check
 from sgleval.errors import RunError, UserError
 from sgleval.metrics import METRICS, Metric, find_metric
@@ -31,6 +31,7 @@ from sgleval.score import (
     shortcuts,
     summarize,
 )
+from sgleval.sent import Sent
 from sgleval.store import Journal
 from sgleval.tables import copies_frame, prediction, predictions_frame, samples_frame
 from sgleval.task import Task, load_task
@@ -92,10 +93,11 @@ def evaluate(  # noqa: PLR0913  (what a notebook may say of a run, by keyword)
     with opened_journal(folder, plan, fresh=fresh) as journal:
         facts = manifest.begun(plan)
         manifest.write(folder / "run.json", facts)
-        workers = concurrency or model.concurrency
-        send = partial(ask, plan, journal, workers, watch, planned=planned, recheck_of=recheck_of)
+        send = partial(
+            ask, plan, journal, concurrency, watch, planned=planned, recheck_of=recheck_of
+        )
         plan, sent = (plan, send()) if until is None else _until(until, plan, journal, send)
-        run = _tables(folder, plan, journal, sent, time.monotonic() - began)
+        run = _tables(folder, plan, journal, sent, began)
         manifest.write(folder / "run.json", facts | manifest.ended(run.summary))
     return run
 
@@ -151,7 +153,7 @@ def opened_journal(folder: Path, plan: Plan, *, fresh: bool) -> Iterator[Journal
             raise RunError(f"{where}: {what}; what was answered is kept") from error
 
 
-def _tables(folder: Path, plan: Plan, journal: Journal, sent: Sent, seconds: float) -> Run:
+def _tables(folder: Path, plan: Plan, journal: Journal, sent: Sent, began: float) -> Run:
     """Make the tables of the last command out of the journal, and write them."""
     task = plan.task
     samples = samples_frame(plan.samples(), plan.scan.tags)
@@ -176,7 +178,7 @@ def _tables(folder: Path, plan: Plan, journal: Journal, sent: Sent, seconds: flo
     else:  # the tables describe the last command
         (folder / "copies.parquet").unlink(missing_ok=True)
     head = {"task": task.name, "model": plan.model.name, "note": plan.note}
-    tail = sent.summary(seconds) | {"constrained": manifest.is_constrained(plan), "tags": {}}
+    tail = sent.summary(began) | {"constrained": manifest.is_constrained(plan), "tags": {}}
     tail |= {"copies": copies, "families": manifest.families(plan)}
     tail |= {"shortcuts": shortcuts(samples, task.measures, task.answer.options)}
     return scored(folder, samples, predictions, task.measures, head, tail)
@@ -200,6 +202,7 @@ def scored(
     summary |= {
         "cost": cost(predictions) | tail["cost"],
         "reuse": tail["reuse"],
+        "speed": tail["speed"],
         "cache_check": tail["cache_check"],
         "until": tail["until"],
         "robustness": robustness(
@@ -250,8 +253,12 @@ def rescore(
     samples = pl.read_parquet(folder / "samples.parquet")
     predictions = pl.read_parquet(folder / "predictions.parquet")
     head = {name: held[name] for name in ("task", "model", "note")}
-    tail = {"cost": held["cost"] | {"sent": 0}, "reuse": None, "cache_check": None}
-    tail |= {"until": held.get("until"), "families": facts.get("perturbations", {})}
+    tail = {"cost": held["cost"] | {"sent": 0}, "reuse": None, "speed": None}
+    tail |= {
+        "cache_check": None,
+        "until": held.get("until"),
+        "families": facts.get("perturbations", {}),
+    }
     known = {metric.name for metric in metrics}
     tail |= {"shortcuts": [row for row in held.get("shortcuts", ()) if row["metric"] in known]}
     tail |= {"constrained": facts["constraint"] == "decoding", "tags": tags or {}}

@@ -118,7 +118,7 @@ class Sample:
         object.__setattr__(self, "images", _tuple("images", self.images, Image))
         object.__setattr__(self, "answers", _tuple("answers", self.answers, str))
         object.__setattr__(self, "choices", _tuple("choices", self.choices, str))
-        if not isinstance(self.tags, Mapping):
+        if not isinstance(self.tags, (dict, Mapping)):  # a dict is known at once
             raise TypeError(f"tags is {self.tags!r:.80}; give a dict")
         tags = {str(tag): plain(value) for tag, value in self.tags.items() if value is not None}
         object.__setattr__(self, "tags", tags)
@@ -134,7 +134,7 @@ def plain(value: Any) -> str:
 
 
 def _tuple(name: str, value: Any, of: type) -> tuple[Any, ...]:
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+    if isinstance(value, (list, tuple, Iterable)) and not isinstance(value, (str, bytes)):
         kept = tuple(value)
         for item in kept:
             if not isinstance(item, of):

@@ -81,6 +81,11 @@ class Journal:
         place = self._places.get(int(key[HALF], 16))
         return place is not None and place % 2 == 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing was ever kept."""
+        return self._end == 0
+
     def clear(self) -> None:
         """Start over."""
         self._cut(0)

@@ -1,6 +1,7 @@
 """The cells `image` and `images` of a row become `Image` values."""
 
 import base64
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ class ImageCells:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._root = None if folder is None else folder.resolve()
+        self._inside = None if folder is None else f"{folder.resolve()}{os.sep}"
         self._path = lru_cache(maxsize=1024)(self._located)
 
     def converted(self, row: Row) -> Row:
@@ -31,16 +32,22 @@ class ImageCells:
             UserError: a cell is no image or leads outside the folder; the caller knows the row.
         """
         one, several = row.get("image"), row.get("images")
-        changed: Row = {}
+        row = dict(row)
         if one is not None:
-            changed["image"] = self._image(one)
+            row["image"] = self._image(one)
         if several is not None:
             cells = several if isinstance(several, (list, tuple)) else [several]
-            changed["images"] = [self._image(cell) for cell in cells]
-        return row | changed
+            row["images"] = [self._image(cell) for cell in cells]
+        return row
 
     def _image(self, cell: Any) -> Image:
         match cell:
+            case str() if cell.startswith("data:"):
+                return _data_url(cell)
+            case str() if cell.startswith(("http://", "https://")):
+                raise UserError(f"image {cell!r:.60} is on the network; save it beside the rows")
+            case str() | Path():
+                return self._path(str(cell))
             case Image():
                 return cell
             case bytes() | bytearray():
@@ -49,23 +56,17 @@ class ImageCells:
                 return Image(content)
             case {"path": str(path)}:
                 return self._path(path)
-            case str() if cell.startswith("data:"):
-                return _data_url(cell)
-            case str() if cell.startswith(("http://", "https://")):
-                raise UserError(f"image {cell!r:.60} is on the network; save it beside the rows")
-            case str() | Path():
-                return self._path(str(cell))
             case _:
                 raise UserError(f"image is {cell!r:.60}; give a path, bytes or a data URL")
 
     def _located(self, cell: str) -> Image:
-        if self._folder is None or self._root is None:
+        if self._folder is None or self._inside is None:
             if not Path(cell).is_absolute():
                 raise UserError(f"image {cell!r:.60} is relative; a generator gives absolute paths")
             return Image(Path(cell))
         path = self._folder / cell
         try:
-            inside = real_path(path).is_relative_to(self._root)
+            inside = f"{real_path(path)}{os.sep}".startswith(self._inside)
         except (OSError, ValueError, RuntimeError) as error:  # a NUL, a loop of links
             raise UserError(f"image {cell!r:.60} is no path: {error}") from error
         if not inside:

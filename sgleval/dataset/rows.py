@@ -63,7 +63,7 @@ def standard_sample(row: Row) -> Sample:
         answers=_answers(row),
         choices=_texts("choices", [] if row.get("choices") is None else row["choices"]),
         tags={
-            column: plain(value)
+            column: value  # which Sample makes text
             for column, value in row.items()
             if column not in STANDARD and isinstance(value, SCALARS)
         },
@@ -123,7 +123,10 @@ def _texts(column: str, items: Any) -> list[str]:
             f"{column} is {items!r:.60}; give a list (in a CSV cell a JSON array, in any other "
             "shape a to_sample)"
         )
-    for item in items:
-        if not isinstance(item, SCALARS):
-            raise UserError(f"{column} holds {item!r:.60}; give texts or numbers")
-    return [plain(item) for item in items]
+    return [item if isinstance(item, str) else _text(column, item) for item in items]
+
+
+def _text(column: str, item: Any) -> str:
+    if not isinstance(item, SCALARS):
+        raise UserError(f"{column} holds {item!r:.60}; give texts or numbers")
+    return plain(item)

@@ -12,6 +12,8 @@ from typing import Any
 import urllib3
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from sgleval.runtime.traffic import Traffic
+
 BUSY = frozenset({408, 429, 503})
 ONCE, TWICE, OFTEN = (
     1,
@@ -57,6 +59,9 @@ class Client:
     """Called when no connection came about: returns once the server is there, or raises."""
     closed: threading.Event = field(default_factory=threading.Event)
     """Set when the run ends, so that no thread goes on trying."""
+
+    traffic: Traffic = field(default_factory=Traffic)
+    """What is in flight; whoever wants to know of a span of time puts a new one here."""
 
     def __post_init__(self) -> None:
         self._pool = self._connections(self.workers)
@@ -108,8 +113,10 @@ class Client:
         self, pool: urllib3.PoolManager, method: str, path: str, body: Mapping[str, Any] | None
     ) -> Any:
         try:
-            reply = pool.request(method, self.url + path, json=body)
+            with self.traffic:
+                reply = pool.request(method, self.url + path, json=body)
         except ReadTimeoutError as error:
+            self.traffic.refused()
             raise _Failure(f"no reply within {self.seconds:.0f} s", TWICE) from error
         except HTTPError as error:
             raise _Failure(f"no connection to {self.url}: {error}", OFTEN, away=True) from error
@@ -117,6 +124,7 @@ class Client:
             return _json(reply.data)
         problem = f"HTTP {reply.status}: {_words(reply.data)}"
         if reply.status in BUSY:
+            self.traffic.refused()
             raise _Failure(problem, OFTEN, pause=_seconds(reply.headers.get("Retry-After")))
         raise _Failure(problem, TWICE if reply.status >= 500 else ONCE)  # noqa: PLR2004  (5xx)
 

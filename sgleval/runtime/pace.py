@@ -8,7 +8,7 @@ MOST = 128
 """SGLang's policy `lpm` stops ordering by prefix where more requests wait."""
 BETTER = 1.1  # a rate counts as better from here on: what is less may be chance
 FEWEST = 16  # programs that say something of a rate
-REST = 10  # rounds until it is tried again whether more would help
+REST = 5  # rounds until it is tried again whether more would help
 
 
 @dataclass
@@ -33,10 +33,12 @@ class Pace:
     """How many programs end before the rate is that of this size."""
     _best: tuple[float, int] = field(default=(0.0, 0), init=False)
     """The best rate so far, and its size."""
+    _doubted: bool = field(default=False, init=False)
     _refused: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.most = max(self.size, MOST) if self.adapts else self.size
+        self._settled = self.size  # all the first ones lead, which takes longer than to follow
 
     def finished(self) -> None:
         """Hear that a program has ended."""
@@ -57,12 +59,16 @@ class Pace:
         if rate > BETTER * best:
             self._best = rate, self.size
             self._try(min(2 * self.size, self.most))
+        elif not self._doubted:
+            self._try(self.size)
+            self._doubted = True  # one round may have had the long programs
         else:
             self._try(size, rounds=REST)
 
     def _try(self, size: int, rounds: int = 0) -> None:
         """Go on with a size; after so many rounds at it all rates are measured anew."""
-        self._ended, self._settled = 0, max(1, self.size, rounds * 2 * size)
+        self._ended, self._doubted = 0, False
+        self._settled = max(1, self.size, rounds * 2 * size)
         if rounds:
             self._best = 0.0, size
         self.size = size

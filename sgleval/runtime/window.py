@@ -87,7 +87,7 @@ class Window(Generic[Item, Result]):
                 if not self._live:
                     break
                 finished = _all_of(done)
-                for step, future in finished:
+                for step, _ in finished:
                     self._finish(step)
                     pace.finished()
         finally:

@@ -169,8 +169,8 @@ def design_effect(numerators: Column, denominators: Column, clusters: Clusters) 
 
 def effect(moved: pl.Series, clusters: pl.Series) -> float | None:
     """Return the design effect, from what each sample moved the value by."""
-    images = pl.DataFrame({"cluster": clusters, "moved": moved}).group_by("cluster")
-    sums = images.agg(pl.col("moved").sum()).sort("cluster")["moved"]
+    images = pl.DataFrame({"cluster": clusters, "moved": moved})
+    sums = images.group_by("cluster", maintain_order=True).agg(pl.col("moved").sum())["moved"]
     alone = variance(moved) if len(sums) >= FEWEST else 0.0
     return variance(sums) / alone if alone > ROUNDING**2 else None
 

@@ -59,7 +59,7 @@ def permutation(
 def _columns(numerators: ArrayLike, denominators: ArrayLike) -> Floats:
     """Return one row per image: the categories' numerators, then their denominators."""
     parts = [np.asarray(part, dtype=np.float64) for part in (numerators, denominators)]
-    columns: Floats = np.hstack([part.reshape(len(part), -1) for part in parts])
+    columns: Floats = np.hstack([part if part.ndim > 1 else part[:, None] for part in parts])
     return columns
 
 

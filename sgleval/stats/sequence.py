@@ -22,8 +22,8 @@ early and where the spread is small. The wealth is spread over all of them."""
 ROUNDING = 1e-9
 """The relative error that sums may have."""
 
-STEPS = 20
-"""Halvings of the range that find an end, to a millionth of it."""
+STEPS = 16
+"""Halvings of the range that find an end, to 0.00002 of it; the interval is wider by less."""
 
 
 def sequence(
@@ -68,20 +68,22 @@ def sequence(
     if upper is None:
         return None
     top, bottom = (np.asarray(column, dtype=np.float64) for column in (numerators, denominators))
+    if not bottom.any():
+        return float(lower), float(upper)
     above, below = top - lower * bottom, upper * bottom - top
     slack = ROUNDING * most
-    if min(above.min(initial=0), below.min(initial=0)) < -slack or bottom.max() > most + slack:
+    if min(above.min(), below.min()) < -slack or bottom.max() > most + slack:
         raise ValueError(f"an image's sums are out of {bounds} times a denominator up to {most}")
     if images is not None and len(top) > images:
         raise ValueError(f"{len(top)} images out of {images}")
-    sides = (_End(side, bottom, most, images, 2 / error) for side in (above, below))
+    sides = (End(side, bottom, most, images, 2 / error) for side in (above, below))
     ends = (side.refuted(upper - lower) for side in sides)
     low, high = ends
     return lower + low, upper - high
 
 
 @dataclass(frozen=True, slots=True)
-class _End:
+class End:
     """One end of the interval, seen from the same end of the range; so both are lower ends."""
 
     gains: Floats
@@ -98,28 +100,30 @@ class _End:
         `width` is that of the range.
         """
         gained, asked = float(self.gains.sum()), float(self.denominators.sum())
-        low, high = 0.0, min(width, gained / asked) if asked else width
+        low, high = 0.0, min(width, gained / asked)
         if self.images is not None:  # the images that are left may bring nothing more
             left = (self.images - len(self.gains)) * self.most
             low = gained / (asked + left) if gained else 0.0
         for _ in range(STEPS):
             middle = (low + high) / 2
-            low, high = (middle, high) if self._refutes(middle) else (low, middle)
+            low, high = (middle, high) if self.refutes(middle) else (low, middle)
         return low
 
-    def _refutes(self, ratio: float) -> bool:
-        """Say whether the gambler ever had reason to give up `ratio`."""
+    def refutes(self, ratio: float) -> bool:
+        """Say whether `ratio` was left out at any look so far."""
         gained, asked = _before(self.gains), _before(self.denominators)
         left = inf if self.images is None else self.images - np.arange(len(self.gains))
         # What the next image is at least below its expectation, and this one was above its least.
         room = ratio * (self.most + asked / left) - gained / left
-        if (room <= 0).any():
+        slack = ROUNDING * self.most
+        if (room < -slack).any():  # so much has been gained that the whole must exceed it
             return True
-        won = (self.gains + ratio * (self.most - self.denominators)) / room - 1
-        wealth = np.cumsum(np.log1p(BETS * won[:, None]), axis=0)
-        most = wealth.max(axis=1)
-        together = most + np.log(np.exp(wealth - most[:, None]).mean(axis=1))
-        return bool(together.max() >= log(self.wealth))
+        won = self.gains + ratio * (self.most - self.denominators) - room
+        won = np.divide(won, room, out=np.zeros_like(won), where=room > slack)  # else no stake
+        wealth = np.cumsum(np.log1p(BETS[:, None] * won), axis=1)
+        rich = wealth[:, wealth.max(axis=0) >= log(self.wealth)]  # the mean is no more than this
+        most = rich.max(axis=0, initial=0)
+        return bool((most + np.log(np.exp(rich - most).mean(axis=0)) >= log(self.wealth)).any())
 
 
 def _before(values: Floats) -> Floats:
