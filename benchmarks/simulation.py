@@ -50,7 +50,7 @@ def sizes(rng: np.random.Generator, count: int, most: int = 9) -> NDArray[np.int
 
 
 def coverage(rng: np.random.Generator, accuracy: float, count: int) -> tuple[bool, bool]:
-    """Say whether the clustered and the unclustered interval hold the accuracy, of `count` images."""
+    """Say whether the clustered and the unclustered interval of all images hold the accuracy."""
     questions = sizes(rng, count)
     right = images(rng, accuracy, questions).astype(int)
     trials = np.concatenate([np.arange(n) < r for n, r in zip(questions, right, strict=True)])
@@ -166,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How often intervals and tests err.")
     parser.add_argument("--draws", type=int, default=DRAWS, help=f"per line (default {DRAWS})")
     draws = parser.parse_args().draws
-    print(f"{draws:,} draws a line; two questions on one image correlate by {ALIKE}.\n")
+    print(f"{draws:,} draws a line; the questions of an image are alike.\n")
     print("95 % intervals that hold the accuracy    clustered  unclustered  seconds")
     for accuracy, count in ((0.5, 200), (0.7, 200), (0.9, 200), (0.9, 1_000)):
         (clustered, alone), seconds = repeat(coverage, draws, accuracy, count)

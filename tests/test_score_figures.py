@@ -103,11 +103,12 @@ def test_the_calibration_table_says_how_answers_were_decoded(constrained, words)
     assert "0.125" not in few
 
 
-def test_efficiency_leaves_out_what_is_not_known():
+def test_efficiency_leaves_out_what_is_not_known_and_perturbed_copies():
     cost = {"prompt_tokens": 1234.5, "completion_tokens": 3.25, "seconds": None}
     none = dict.fromkeys(cost)
     rows = [
         {"variant": "a", "perturbation": "none", "per_sample": cost, "per_right": none},
+        {"variant": "b", "perturbation": "none", "per_sample": cost, "per_right": cost},
         {"variant": "b", "perturbation": "typos", "per_sample": cost, "per_right": cost},
         {"variant": "c", "perturbation": "none", "per_sample": none, "per_right": none},
     ]
@@ -116,7 +117,7 @@ def test_efficiency_leaves_out_what_is_not_known():
     assert lines == [
         "per sample 1,234 prompt tokens, 3.25 completion tokens (a)",
         "per sample 1,234 prompt tokens, 3.25 completion tokens · "
-        "per right answer 1,234 prompt tokens, 3.25 completion tokens (b, typos)",
+        "per right answer 1,234 prompt tokens, 3.25 completion tokens (b)",
     ]
 
 
