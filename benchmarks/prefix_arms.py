@@ -48,7 +48,7 @@ def arms_of(room: str, pages: int) -> list[str]:
     third = pages // 3
     replays = {
         "all": [(window, pages) for window in (8, 16, 32)],
-        "third": [(32, third // 2), (32, 3 * third // 4), (32, third - 1)],
+        "third": [(32, max(1, third * part // 8)) for part in (4, 6, 7)],
     }
     return [
         *(IN_ORDER, SHUFFLED),

@@ -3,6 +3,7 @@
 import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Protocol
 
@@ -64,12 +65,12 @@ def ask(  # noqa: PLR0913  (what a command may want of it, by keyword)
     `cache_check.recheck`). `stages` are parts of the plan to be asked in this order, each read when
     its turn comes; without them it is the whole.
     """
-    watch.begin(*_count(plan, journal))
+    total, kept, missing = _missing(plan, journal)
+    watch.begin(total, kept)
     sent, errors, weighed = Sent(_ceiling(plan)), Counter[str](), weights(plan)
-    parts = chain([plan] if stages is None else stages)
-    first = next(
-        (part for part in parts if any(r.key not in journal for r in part.requests())), None
-    )
+    staged = [missing] if stages is None else (_missing(stage, journal)[2] for stage in stages)
+    parts = (part for part in staged if any(part.mask))
+    first = next(parts, None)
     if first is None and recheck_of is None:
         return sent
     # polars takes Ctrl-C over such that a wait goes on after it, here until the next answer comes.
@@ -110,12 +111,13 @@ def ask(  # noqa: PLR0913  (what a command may want of it, by keyword)
     return sent
 
 
-def _count(plan: Plan, journal: Journal) -> tuple[int, int]:
-    """Return how many answers the table needs, and how many of them are there."""
-    if journal.is_empty and not plan.perturbations:  # at once, for the common case
-        return sum(plan.mask) * len(plan.task.variants), 0
-    kept = [request.key in journal for request in plan.requests()]
-    return len(kept), sum(kept)
+def _missing(plan: Plan, journal: Journal) -> tuple[int, int, Plan]:
+    """Return how many answers a plan needs, how many are there, and the plan of the others."""
+    total, kept, mask = 0, 0, bytearray(len(plan.mask))
+    for position, halves in plan.keyed():
+        there = sum(map(journal.has, halves))
+        total, kept, mask[position] = total + len(halves), kept + there, there < len(halves)
+    return total, kept, replace(plan, mask=bytes(mask))
 
 
 def _order(plan: Plan, journal: Journal, *, planned: bool) -> Iterator[list[Request]]:

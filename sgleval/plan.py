@@ -1,17 +1,19 @@
 """Which answers a command is about, and which of them have to be asked."""
 
-from collections import Counter, defaultdict
+from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from sgleval import bind
+from sgleval.dataset.grouping import last_positions, passes
 from sgleval.dataset.limit import limited
 from sgleval.dataset.scan import NAMED, Scan
-from sgleval.errors import UserError
-from sgleval.fingerprint import answer_key, arguments_of, digest, program_digest
-from sgleval.metrics.metric import Metric
+from sgleval.fingerprint import answer_key, arguments_of, digest, half_of, program_digest
+from sgleval.rehearsal import rehearsed
 from sgleval.runtime.model import Model
 from sgleval.runtime.record import Prompt, first_prompt
 from sgleval.runtime.run_batch import Call
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 SAMPLING = {"temperature": 0.0}
 """What a program's `gen` gets unless it says otherwise."""
+
+HELD = 20_000
+"""So many samples may wait in memory for the last one of their images."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,20 @@ class Way:
     """The tags that reach the program."""
 
 
+def ways_of(task: Task, model: Model) -> list[Way]:
+    """Return the variants of a task, made ready for a model."""
+    program, clean = task.program, model.template.clean
+    return [
+        Way(
+            label,
+            partial(bind.bind, program, arguments, clean=clean),
+            arguments_of(label, arguments),
+            bind.tags_taken(program, arguments),
+        )
+        for label, arguments in task.variants.items()
+    ]
+
+
 @dataclass(frozen=True)
 class Plan:
     """The samples, their copies and variants of a command, in the order they are asked."""
@@ -70,6 +89,8 @@ class Plan:
     """1 at the positions of the samples that the limit takes."""
     identity: str
     """What makes answers the same, whatever the samples: program, model, sampling, seed."""
+    keys: "array[int] | None" = None
+    """Half of the key of each sample's every variant, where all are chosen and without copies."""
     generations: int = 1
     """The most requests that one program was seen to make."""
     perturbations: "tuple[Perturbation, ...]" = ()
@@ -107,22 +128,20 @@ class Plan:
 
     def requests(self) -> Iterator[Request]:
         """Yield a request per chosen sample, copy and variant, those of a sample together."""
-        ways = self._ways()
+        ways = ways_of(self.task, self.model)
         for sample in self.samples():
             yield from self._requests_of(sample, ways)
 
-    def _ways(self) -> "list[Way]":
-        program, known = self.task.program, frozenset(self.scan.tags)
-        clean = self.model.template.clean
-        return [
-            Way(
-                label,
-                partial(bind.bind, program, arguments, clean=clean),
-                arguments_of(label, arguments),
-                bind.tags_taken(program, arguments, known),
-            )
-            for label, arguments in self.task.variants.items()
-        ]
+    def keyed(self) -> Iterator[tuple[int, Sequence[int]]]:
+        """Yield each chosen sample's position and the halves of the keys of its requests."""
+        positions, many = compress(range(len(self.mask)), self.mask), len(self.task.variants)
+        if self.keys is not None:
+            for position in positions:
+                yield position, self.keys[position * many : (position + 1) * many]
+            return
+        ways = ways_of(self.task, self.model)
+        for position, sample in zip(positions, self.samples(), strict=True):
+            yield position, [half_of(request.key) for request in self._requests_of(sample, ways)]
 
     def _requests_of(self, sample: Sample, ways: "Sequence[Way]") -> Iterator[Request]:
         for name, copy in self.copies(sample):
@@ -143,21 +162,21 @@ class Plan:
     def groups(self, wanted: Callable[[Request], bool]) -> Iterator[list[Request]]:
         """Yield the wanted requests in groups that share a prefix, all of an image set together.
 
-        Data sorted by image streams; scattered questions wait until their images' last one is read.
+        Data sorted by image streams. Scattered questions wait until their images' last one is read;
+        where more than `HELD` would, the data is read several times, for some of the images each.
         """
-        keys = [key for key, taken in zip(self.scan.image_keys, self.mask, strict=True) if taken]
-        left, waiting, ways = (
-            Counter(keys),
-            defaultdict[int, dict[str, Request]](dict),
-            self._ways(),
-        )
-        for key, sample in zip(keys, self.samples(), strict=True):
-            for request in self._requests_of(sample, ways):
-                if wanted(request):
-                    waiting[key][request.key] = self._planned(request)  # equal variants: once
-            left[key] -= 1
-            if not left[key]:
-                yield from self._sharing(waiting.pop(key, {}).values())
+        for mask in passes(self.scan.image_keys, self.mask, HELD):
+            yield from replace(self, mask=mask)._grouped(wanted)
+
+    def _grouped(self, wanted: Callable[[Request], bool]) -> Iterator[list[Request]]:
+        keys = array("Q", compress(self.scan.image_keys, self.mask))
+        waiting, ways = defaultdict[int, list[Sample]](list), ways_of(self.task, self.model)
+        for key, is_last, sample in zip(keys, last_positions(keys), self.samples(), strict=True):
+            waiting[key].append(sample)
+            if is_last:
+                every = (r for one in waiting.pop(key) for r in self._requests_of(one, ways))
+                once = {r.key: self._planned(r) for r in every if wanted(r)}  # equal variants
+                yield from self._sharing(once.values())
 
     def _sharing(self, requests: Iterable[Request]) -> Iterator[list[Request]]:
         """Yield the requests for one set of images in groups with the same text before the last."""
@@ -181,13 +200,21 @@ def make_plan(
     Raises:
         UserError: something is wrong with data, program or limit; a line each.
     """
-    scan = task.dataset.scan(seed=seed, answer=task.answer)
+    parts = [program_digest(task.program), model.identity, SAMPLING, model.constrained, seed]
+    identity, ways = digest(parts), ways_of(task, model)
+    keys = None if perturbations or limit is not None else array("Q")
+
+    def note_keys(sample: Sample) -> None:
+        if keys is not None:
+            every = (answer_key(identity, sample, way.tags, way.encoded) for way in ways)
+            keys.extend(map(half_of, every))
+
+    scan = task.dataset.scan(seed=seed, answer=task.answer, each=note_keys)
     partial = frozenset(scan.partial_tags)
     found = bind.Tags(frozenset(scan.tags) - partial, frozenset(scan.tags), scan.most_images)
     bind.check(task.program, task.variants, found)
-    identity = [program_digest(task.program), model.identity, SAMPLING, model.constrained, seed]
-    plan = Plan(task, model, seed, scan, limited(scan, limit), digest(identity))
-    plan = replace(plan, generations=_rehearse(plan), perturbations=perturbations)
+    plan = Plan(task, model, seed, scan, limited(scan, limit), identity, keys)
+    plan = replace(plan, generations=rehearsed(plan), perturbations=perturbations)
     return replace(plan, donors=_donors(plan))
 
 
@@ -199,49 +226,3 @@ def _donors(plan: Plan) -> Mapping[tuple[Image, ...], tuple[Image, ...]]:
 
     every = replace(plan, mask=b"\1" * plan.scan.n)
     return donors((tuple(sample.images) for sample in every.samples()), plan.seed)
-
-
-def _rehearse(plan: Plan) -> int:
-    """Run each variant's program once without a model; return the most gens that one had.
-
-    Raises:
-        UserError: it fails before it asks anything, has no variable `answer`, or asks for what the
-            model cannot see.
-    """
-    from sgleval.answers import JsonSchema
-    from sgleval.runtime.record import rehearse
-
-    task, where = plan.task, f"program {plan.task.program.func.__name__}"
-    generations = 0
-    first = next(plan.samples())
-    for metric in task.measures:
-        _try_without_answer(metric, first)
-    for request in plan.requests():
-        if request.sample.id != first.id:
-            break
-        recorder, outcome = rehearse(task.program, request.call, plan.model.template)
-        generations = max(generations, len(recorder.prompts))
-        if outcome.error and not recorder.prompts:
-            words = " ".join(outcome.error.split())
-            raise UserError(f"{where}: {words}; mend it, it failed before its first gen")
-        if outcome.error is None and task.extract is None and "answer" not in outcome.variables:
-            raise UserError(
-                f"{where}: no variable `answer`; name a gen so, or give the task extract="
-            )
-    plan.model.examine(
-        f"{where} generates {generations} times" if generations > 1 else "",
-        f"{where} answers in JSON" if isinstance(task.answer.constraint, JsonSchema) else "",
-        f"{len(task.variants)} variants are to be compared" if len(task.variants) > 1 else "",
-    )
-    return generations
-
-
-def _try_without_answer(metric: Metric, sample: Sample) -> None:
-    """Raise `UserError` where a metric cannot score a sample that failed."""
-    try:
-        metric.of(None, sample)
-    except UserError as error:
-        raise UserError(
-            f"sample {sample.id!r}, had it no answer: {error}; a metric scores None as the worst"
-            " value"
-        ) from error

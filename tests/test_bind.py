@@ -65,10 +65,9 @@ def test_texts_of_the_sample_are_cleaned_and_the_variants_are_not():
 
 
 def test_tags_taken_are_those_that_reach_the_program():
-    known = frozenset({"kind", "note", "page", "question"})
-    assert tags_taken(every_kind, {}, known) == ("kind", "note")
-    assert tags_taken(every_kind, {"note": "x"}, known) == ("kind",)
-    assert tags_taken(several, {}, known) == ()
+    assert tags_taken(every_kind, {}) == ("kind", "note")
+    assert tags_taken(every_kind, {"note": "x"}) == ("kind",)
+    assert tags_taken(several, {}) == ("style",)
 
 
 def test_everything_is_filled_by_something():

@@ -23,18 +23,22 @@ def test_before_any_run_the_disagreement_is_assumed(project):
 
 
 def test_after_a_run_its_value_and_its_images_tell(project):
-    project.data(*(row(n, answers=["w0", f"w{n}"][: 1 + n % 2]) for n in range(40)))
+    project.data(*(row(n, answers=[f"w{n}" if n % 2 else "nothing"]) for n in range(40)))
     evaluate(project.task, project.model)
     done = plan(project, 0.02)
-    assert "if two runs disagree on 0.499" in done.output  # half right, or nearly
+    assert f"  {sample_size(0.02, 0.02):,} samples" not in done.output  # the images count
+    assert "if two runs disagree on 0.020 of them" in done.output  # one has all the other has
+    assert "if two runs disagree on 0.500 of them" in done.output  # .5 + .48 - 2 * .5 * .48
     assert re.search(r"a design effect of \d\.\d\d is in it, from the last run", done.output)
     assert project.calls()[40:] == []
 
 
-def test_a_difference_that_no_run_can_show_is_said_so(project):
-    project.data(*(row(n, answers=["nothing" if n == 0 else f"w{n}"]) for n in range(40)))
+def test_a_perfect_run_leaves_but_one_way_to_differ(project):
+    project.data(*map(row, range(40)))
     evaluate(project.task, project.model)
-    assert "not to be had: runs of the last one's value disagree on" in plan(project, 0.2).output
+    done = plan(project, 0.1)
+    assert f"{sample_size(0.1, 0.1):,} samples, if two runs disagree on 0.100" in done.output
+    assert done.output.count("if two runs disagree") == 1
 
 
 def test_a_difference_of_nothing_or_of_everything_is_refused(project):

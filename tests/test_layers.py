@@ -14,7 +14,7 @@ LAYERS = [
     {"errors", "digests", "sample", "normalize", "runtime.frontend"},
     {"answers", "metrics", "perturb", "stats"},
     {"dataset", "task", "variants", "fingerprint", "bind", "demo"},
-    {"runtime", "plan", "store", "tables", "score", "ceiling", "foreign", "manifest"},
+    {"runtime", "plan", "rehearsal", "store", "tables", "score", "ceiling", "foreign", "manifest"},
     {"outlook", "cache_check", "compare", "detect"},
     {"report", "dispatch", "sent", "ask", "evaluation", "until", "ablate"},
     {"cli", "new", "__init__"},

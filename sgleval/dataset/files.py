@@ -10,6 +10,7 @@ from typing import Any, Self
 from sgleval.dataset.rows import Placed, Row
 from sgleval.errors import UserError
 
+_DECODER = json.JSONDecoder()
 LONGEST_CELL = 2**31 - 1  # a data URL is longer than the 128 KiB that the csv module allows
 
 
@@ -73,18 +74,19 @@ def read_jsonl(path: Path) -> Iterator[Placed]:
     Raises:
         UserError: a line is no JSON object; the message opens with FILE:LINE:COLUMN, from 1.
     """
+    name = str(path)
     for number, line in enumerate(utf8_lines(path), start=1):
-        if not line.strip():
+        if line.isspace():
             continue
         try:
-            row = json.loads(line.rstrip("\r\n"))  # behind it columns begin again
+            row = _DECODER.decode(line.rstrip("\r\n"))  # behind it columns begin again
         except json.JSONDecodeError as error:
-            where = f"{path}:{number}:{error.colno}"
+            where = f"{name}:{number}:{error.colno}"
             raise UserError(f"{where}: {error.msg}; write one JSON object per line") from error
         if not isinstance(row, dict):
             found = type(row).__name__
-            raise UserError(f"{path}:{number}:1: found a {found}; write one JSON object per line")
-        yield f"{path}:{number}", row
+            raise UserError(f"{name}:{number}:1: found a {found}; write one JSON object per line")
+        yield f"{name}:{number}", row
 
 
 def read_csv(path: Path) -> Iterator[Placed]:

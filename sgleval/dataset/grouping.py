@@ -4,11 +4,14 @@ import json
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sgleval.dataset.keys import key_of
 from sgleval.dataset.rows import Placed, Row, columns_of
 from sgleval.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Group = tuple[str, list[Row]]
 """Where the group's first row stands, and its rows in order."""
@@ -24,7 +27,7 @@ def groups(read: Callable[[], Iterable[Placed]], column: str) -> Iterator[Group]
         UserError: a row lacks the column.
     """
     keys = array("Q", (_key(where, row, column) for where, row in read()))
-    last = _last_positions(keys)
+    last = last_positions(keys)
     open_groups: OrderedDict[int, Group] = OrderedDict()
     complete: set[int] = set()
     for position, (where, row) in enumerate(read()):
@@ -37,7 +40,7 @@ def groups(read: Callable[[], Iterable[Placed]], column: str) -> Iterator[Group]
             yield open_groups.pop(first)
 
 
-def _last_positions(keys: "array[int]") -> bytearray:
+def last_positions(keys: "array[int]") -> bytearray:
     """Mark with 1 the last position of each key."""
     import numpy as np
 
@@ -47,6 +50,39 @@ def _last_positions(keys: "array[int]") -> bytearray:
         last = len(keys) - 1 - np.unique(reverse, return_index=True)[1]
         np.frombuffer(marks, dtype=np.uint8)[last] = 1
     return marks
+
+
+def passes(keys: "array[int]", mask: bytes, most: int) -> Iterator[bytes]:
+    """Split a mask over samples with these keys into several, each with all samples of some keys.
+
+    Who reads the samples of one mask and waits for the last one of each key waits with about `most`
+    of them at once. Sorted samples need one mask.
+    """
+    import numpy as np
+
+    part, count = _parts(keys, mask, most)
+    for number in range(count):
+        yield (part == number).astype(np.uint8).tobytes()
+
+
+def _parts(keys: "array[int]", mask: bytes, most: int) -> "tuple[np.ndarray[Any, Any], int]":
+    """Return each sample's number of a mask, which is -1 outside of the given one, and how many."""
+    import numpy as np
+
+    part = np.full(len(mask), -1, dtype=np.int32)
+    chosen = np.flatnonzero(np.frombuffer(mask, dtype=np.uint8))
+    distinct, first, group = np.unique(
+        np.frombuffer(keys, dtype=np.uint64)[chosen], return_index=True, return_inverse=True
+    )
+    last, gone = np.empty(len(distinct), dtype=np.int64), np.zeros(len(chosen), dtype=np.int64)
+    last[group] = np.arange(len(chosen))  # of equal indices the last one counts
+    gone[last] = np.bincount(group)
+    waiting = np.arange(1, len(chosen) + 1) - np.cumsum(gone)
+    count = max(1, -(-int(waiting.max(initial=0)) // most))
+    rank = np.empty(len(distinct), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(distinct))
+    part[chosen] = rank[group] * count // max(1, len(distinct))
+    return part, count
 
 
 def _key(where: str, row: Row, column: str) -> int:

@@ -56,17 +56,18 @@ def standard_sample(row: Row) -> Sample:
         raise UserError(f"the id is {row['id']!r:.60}; give text or a whole number")
     if not isinstance(row["question"], str):
         raise UserError(f"the question is {row['question']!r:.60}; give text")
+    tags: Row = {  # Sample makes texts of them
+        column: value
+        for column, value in row.items()
+        if column not in STANDARD and isinstance(value, SCALARS)
+    }
     return Sample(
         id=str(row["id"]),
         images=_images(row),
         question=row["question"],
         answers=_answers(row),
         choices=_texts("choices", [] if row.get("choices") is None else row["choices"]),
-        tags={
-            column: value  # which Sample makes text
-            for column, value in row.items()
-            if column not in STANDARD and isinstance(value, SCALARS)
-        },
+        tags=tags,
     )
 
 

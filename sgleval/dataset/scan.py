@@ -5,12 +5,13 @@ two sets that find duplicates), so a million rows stream.
 """
 
 import hashlib
-import json
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import orjson
 
 from sgleval.answers.answer import Answer
 from sgleval.dataset.choices import lettering
@@ -22,7 +23,6 @@ from sgleval.sample import Image, Sample
 if TYPE_CHECKING:
     from sgleval.dataset.dataset import Dataset
 
-_WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 SHOWN = 20  # problems
 NAMED = 3  # samples without a reachable answer
 
@@ -125,17 +125,18 @@ class _Scanner:
         if isinstance(made, UserError):
             self.problems.add(f"{where}: {made}")
             return
-        found = self._check(made)
+        key = key_of(made.id)
+        found = self._check(made, key)
         for problem in found:
             self.problems.add(f"{where}: {problem}")
-        if not found and all(self._readable(image, where) for image in made.images):
-            self._keep(where, made)
+        if not found and self._all_readable(made.images, where):
+            self._keep(where, made, key)
 
-    def _check(self, sample: Sample) -> list[str]:
+    def _check(self, sample: Sample, key: int) -> list[str]:
         found = []
         if not sample.id.strip():
             found.append("the id is empty; give each row its own")
-        elif not self.seen_ids.add(key_of(sample.id)):
+        elif not self.seen_ids.add(key):
             found.append(f"the id {sample.id!r:.60} is there a second time; give each row its own")
         if not sample.question.strip():
             found.append("the question is empty; write one or drop the row")
@@ -144,6 +145,12 @@ class _Scanner:
         if not sample.images:
             found.append("no image; give one under image or several under images")
         return found
+
+    def _all_readable(self, images: Sequence[Image], where: str) -> bool:
+        for image in images:
+            if not self._readable(image, where):
+                return False
+        return True
 
     def _readable(self, image: Image, where: str) -> bool:
         """Say whether an image can be read; open its header the first time it is met."""
@@ -164,15 +171,15 @@ class _Scanner:
         self.problems.add(f"{where}: image {_name(image)} {problem}")
         return False
 
-    def _keep(self, where: str, sample: Sample) -> None:
+    def _keep(self, where: str, sample: Sample, key: int) -> None:
         try:
             self.content.update(_content(sample))
             sample = self.lettered(sample)
-        except (UnicodeEncodeError, UserError) as error:
+        except (orjson.JSONEncodeError, UserError) as error:
             half = "a text holds half of a surrogate pair; write the whole character"
             self.problems.add(f"{where}: {error if isinstance(error, UserError) else half}")
             return
-        self.ids.append(key_of(sample.id))
+        self.ids.append(key)
         self.image_keys.append(key_of_images(sample.images))
         self.most_images = max(self.most_images, len(sample.images))
         for tag in sample.tags:
@@ -215,6 +222,6 @@ def _name(image: Image) -> str:
 def _content(sample: Sample) -> bytes:
     """Return all that makes a sample what it is, before answers become letters."""
     digests = [image.digest for image in sample.images]
-    texts = [sample.question, list(sample.answers), list(sample.choices)]
+    texts = [sample.question, sample.answers, sample.choices]
     whole = [sample.id, digests, *texts, sorted(sample.tags.items())]
-    return _WRITER.encode(whole).encode() + b"\n"
+    return orjson.dumps(whole) + b"\n"

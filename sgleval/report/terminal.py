@@ -51,7 +51,7 @@ def _originals(summary: Summary) -> Summary:
         return [row for row in rows or () if row.get("perturbation", "none") == "none"]
 
     found = dict(summary)
-    for name in ("results", "groups", "parts", "rules", "labels", "efficiency"):
+    for name in ("results", "groups", "gaps", "parts", "rules", "labels", "efficiency"):
         if name in found:
             found[name] = kept(found[name])
     if calibration := found.get("calibration"):
@@ -72,6 +72,8 @@ def _parts(whole: Summary) -> list[RenderableType]:
         parts.append(_table(f"{headline} by {tag}", shown, "name", several=several))
         if len(rows) > MOST_GROUPS:
             parts.append(f"… and {len(rows) - MOST_GROUPS} more in summary.json")
+        gaps = [g for g in summary.get("gaps", ()) if (g["tag"], g["metric"]) == (tag, headline)]
+        parts += [Text(_gap(row, several=several)) for row in gaps if row["gap"] is not None]
     if fields := summary.get("parts"):
         parts.append(_table(f"{fields[0]['metric']} by field", fields, "part", several=several))
     parts += robustness(summary)
@@ -131,6 +133,14 @@ def _cost(summary: Summary) -> str:
         most = "" if reuse["ceiling"] is None else f" of at most {reuse['ceiling']:.3f}"
         words.append(f"prefix reuse {reuse['measured']:.3f}{most}")
     return " · ".join([*words, f"{cost['seconds']:.1f} s"])
+
+
+def _gap(row: Row, *, several: bool) -> str:
+    """Return how far apart a tag's groups are, and which of them are small."""
+    ratio = "" if row["ratio"] is None else f", ratio {row['ratio']:.3f}"
+    small = f"; under 10 samples: {', '.join(row['small'])}" if row["small"] else ""
+    name = f" ({row['variant']})" if several else ""
+    return f"gap {row['gap']:.3f}{ratio}{name}{small}"
 
 
 def _until(found: Row) -> Iterator[str]:
