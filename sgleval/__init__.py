@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sgleval.dataset import Dataset
-    from sgleval.evaluation import Run, evaluate
+    from sgleval.evaluation import evaluate
+    from sgleval.results import Run
     from sgleval.sample import Image, Sample
     from sgleval.task import Task
     from sgleval.variants import grid
@@ -14,7 +15,7 @@ __all__ = ["Dataset", "Image", "Run", "Sample", "Task", "evaluate", "grid"]
 _HOMES = {
     "Dataset": "sgleval.dataset",
     "Image": "sgleval.sample",
-    "Run": "sgleval.evaluation",
+    "Run": "sgleval.results",
     "Sample": "sgleval.sample",
     "Task": "sgleval.task",
     "evaluate": "sgleval.evaluation",

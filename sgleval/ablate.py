@@ -10,7 +10,8 @@ import polars as pl
 
 from sgleval.compare import compare_variants, factors_of
 from sgleval.errors import UserError
-from sgleval.evaluation import Run, evaluate
+from sgleval.evaluation import evaluate
+from sgleval.results import Run
 from sgleval.runtime.connect import find_model
 from sgleval.runtime.model import Model, freed, kept_open
 from sgleval.task import Task
@@ -41,7 +42,7 @@ class Ablation:
         return page.getvalue().rstrip()
 
 
-def ablate(
+def ablate(  # noqa: PLR0913  (by keyword, as `evaluate`)
     task: Task,
     model: Model | str = "demo",
     *,

@@ -16,7 +16,7 @@ LAYERS = [
     {"dataset", "task", "variants", "fingerprint", "bind", "demo"},
     {"runtime", "plan", "rehearsal", "store", "tables", "score", "ceiling", "foreign", "manifest"},
     {"outlook", "cache_check", "compare", "detect"},
-    {"report", "dispatch", "sent", "ask", "evaluation", "until", "ablate"},
+    {"report", "dispatch", "sent", "results", "ask", "evaluation", "until", "ablate"},
     {"cli", "new", "__init__"},
 ]
 MODULES = {".".join(p.relative_to(HOME).with_suffix("").parts): p for p in HOME.rglob("*.py")}

@@ -11,8 +11,8 @@ from small_project import row
 from sgleval import evaluate, perturb
 from sgleval.cli import main
 from sgleval.errors import UserError
-from sgleval.evaluation import rescore
 from sgleval.plan import make_plan
+from sgleval.results import rescore
 from sgleval.runtime.connect import find_model
 from sgleval.task import load_task
 

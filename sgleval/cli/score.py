@@ -58,7 +58,7 @@ def score(
 def _of_run(
     folder: Path, metrics: tuple[str, ...], tags: dict[str, str | None], columns: dict[str, Any]
 ) -> dict[str, Any]:
-    from sgleval.evaluation import rescore
+    from sgleval.results import rescore
 
     if given := [name for name, value in columns.items() if value]:
         raise UserError(f"--{given[0]} is for files; {folder} is a run, whose tables are known")
