@@ -17,7 +17,7 @@ from sgleval.runtime.sglang import SglangBackend
 from sgleval.runtime.window import WORTH_AN_EMPTY_SLOT, leader_first
 
 ROOM = 0.8  # of the cache for open groups; the rest is for what is being written
-SIBLING_TOKENS = 64  # a question and its answer behind the shared prefix
+SIBLING_TOKENS = 64  # a question and its answer behind the shared prefix, before one is seen
 
 
 def room(backend: Any) -> float:
@@ -80,16 +80,24 @@ class Weights:
     """An image's tokens from its size: 28 times 28 pixels each unless the processor is known."""
     scale: float | None = None
     """The most that an answered prompt had over the guess; None before the first one."""
+    sibling: int | None = None
+    """The most tokens that one took behind what was cached, its answer's too; None likewise."""
 
     def of(self, group: Sequence[Request]) -> float:
         """Return the tokens that a group holds while it is open."""
-        return (self.scale or 1.0) * self._guess(group[0]) + len(group) * SIBLING_TOKENS
+        return (self.scale or 1.0) * self._guess(group[0]) + len(group) * (
+            self.sibling or SIBLING_TOKENS
+        )
 
     def learn(self, request: Request, outcome: Outcome) -> None:
-        """Correct the scale by an answered prompt."""
-        tokens = outcome.tokens.get("prompt_tokens")
-        if tokens and outcome.requests == 1:
-            self.scale = max(self.scale or 0.0, tokens / self._guess(request))
+        """Correct both by an answered prompt; what found most of it cached is a sibling."""
+        tokens, cached = (outcome.tokens.get(f"{kind}_tokens") for kind in ("prompt", "cached"))
+        if not tokens or outcome.requests != 1:
+            return
+        self.scale = max(self.scale or 0.0, tokens / self._guess(request))
+        if cached and 2 * cached > tokens:
+            behind = tokens - cached + (outcome.tokens.get("completion_tokens") or 0)
+            self.sibling = max(self.sibling or 0, behind)
 
     def _guess(self, request: Request) -> float:
         """Return a prompt's tokens, at four characters each of the question."""
