@@ -1,4 +1,4 @@
-"""What a program costs the client: sgleval and SGLang's `run_batch` where the server answers at once.
+"""What a program costs the client: sgleval and SGLang's `run_batch`, the server answers at once.
 
     python benchmarks/overhead.py [--programs N] [--repetitions N]
 

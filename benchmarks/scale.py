@@ -2,9 +2,9 @@
 
     python benchmarks/scale.py [--samples N ...] [--whole N] [--last N] [--scattered] [--folder DIR]
 
-For each size the command `sgleval run scale_task.py` runs three times, each in a process of its own:
+For each size `sgleval run scale_task.py` runs three times, each in a process of its own:
 
-- `asks all`: nothing is in the journal. Above --whole samples that takes too long: there the journal
+- `asks all`: nothing is in the journal. Above --whole samples that takes too long: the journal
   is filled by `Journal` itself with entries as this server gives them, all but the --last ones.
 - `asks the last`: the journal lacks its last lines, as after a kill.
 - `asks nothing`: the same command again.

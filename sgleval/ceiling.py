@@ -7,42 +7,56 @@ of all prompts plus one for every repeat of an identical one.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
-from tokenizers import Tokenizer
+from sgleval.prompt_tokens import PromptTokens, prompt_tokens
 
-KEPT = 4096  # sets of images, far more than are ever open at once
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+KEPT = 4096  # prefixes, far more than are ever open at once
 
 
-@lru_cache(maxsize=2)
-def tokenizer_in(folder: Path) -> Tokenizer | None:
-    """Return a model folder's tokenizer, or None where it has no quick one."""
-    path = folder / "tokenizer.json"
-    return Tokenizer.from_file(str(path)) if path.is_file() else None
+@dataclass
+class _Trie:
+    """The nodes behind one sequence of images, as hashes of the paths to them."""
+
+    nodes: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prefix:
+    """Where a prompt is behind its last image."""
+
+    trie: _Trie
+    path: int
+    tokens: int
+    """Of the text, placeholders not counted."""
+    images: int
+    """How many placeholders there were."""
 
 
 @dataclass
 class Ceiling:
     """Counts prompts as they are answered.
 
-    Nodes are kept as hashes of their paths. One set holds those before the first image, which all
-    prompts may share; each sequence of images has its own for what follows the last of them. The
-    latest of these are kept: requests for the same images are sent close together.
+    One trie holds the nodes before the first image, which all prompts may share; each sequence of
+    images has its own for what follows the last of them. The latest ones are kept: requests for the
+    same images are sent close together.
     """
 
-    tokenizer: Tokenizer
-    placeholder: int
-    """The id of the token that stands for an image in the text."""
+    reader: PromptTokens
     distinct: int = 0
     prompt_tokens: int = 0
     known: bool = True
     """False as soon as the server counted other tokens than our tokenizer: nothing is invented."""
-    _before: set[int] = field(default_factory=set)
-    _behind: OrderedDict[tuple[str, ...], set[int]] = field(default_factory=OrderedDict)
+    _before: _Trie = field(default_factory=_Trie)
+    _behind: OrderedDict[tuple[str, ...], _Trie] = field(default_factory=OrderedDict)
+    _prefixes: OrderedDict[tuple[str, tuple[str, ...]], _Prefix] = field(
+        default_factory=OrderedDict
+    )
 
     @classmethod
     def of(cls, folder: Path, placeholder: str) -> Self | None:
@@ -50,13 +64,8 @@ class Ceiling:
 
         `placeholder` is the template's text for an image, one token of which stands for it.
         """
-        tokenizer = tokenizer_in(folder)
-        if tokenizer is None:
-            return None
-        tokens = tokenizer.encode(placeholder, add_special_tokens=False)
-        named = zip(tokens.ids, tokens.tokens, strict=True)
-        pads = [token for token, text in named if "image" in text.lower()]
-        return cls(tokenizer, pads[0]) if len(pads) == 1 else None
+        reader = prompt_tokens(folder, placeholder)
+        return cls(reader) if reader else None
 
     def add(
         self,
@@ -70,37 +79,49 @@ class Ceiling:
 
         `prompt_tokens` is what the server counted, None before it was asked.
         """
-        ids = self.tokenizer.encode(text).ids
-        length = len(ids) - len(images) + image_tokens
-        self.known &= ids.count(self.placeholder) == len(images)
-        self.known &= prompt_tokens in {None, length}
-        if not self.known:
-            return
+        head, tail = self.reader.cut(text)
+        prefix = self._prefix(head, tuple(images), image_tokens)
+        length = prefix.tokens + image_tokens + len(tail)
+        self.known &= prefix.images == len(images) and prompt_tokens in {None, length}
         self.prompt_tokens += length
+        path = self._follow(prefix.trie, prefix.path, tail)
+        end = hash((path, "end"))
+        self.distinct += end in prefix.trie.nodes  # a repeated prompt's last token, computed again
+        prefix.trie.nodes.add(end)
+
+    def _prefix(self, head: str, images: tuple[str, ...], image_tokens: int) -> _Prefix:
+        """Count what has not been counted of a prompt up to its last image."""
+        key = head, images
+        if key not in self._prefixes:
+            self._prefixes[key] = self._read(head, images, image_tokens)
+        _keep_latest(self._prefixes, key)
+        return self._prefixes[key]
+
+    def _read(self, head: str, images: tuple[str, ...], image_tokens: int) -> _Prefix:
+        trie, path, seen, count = self._before, 0, 0, 0
         share, rest = divmod(image_tokens, len(images) or 1)
-        nodes, path, seen = self._before, 0, 0
-        for token in ids:
-            weight = 1
-            if token == self.placeholder:
-                seen += 1
-                nodes = self._tries_of(tuple(images[:seen]))
-                weight = share + (rest if seen == len(images) else 0)
-                path = hash((path, images[seen - 1]))
-            else:
-                path = hash((path, token))
+        for token in self.reader.of_prefix(head):
+            if token != self.reader.placeholder:
+                path, count = self._follow(trie, path, (token,)), count + 1
+                continue
+            seen += 1
+            trie = self._behind.setdefault(images[:seen], _Trie())
+            _keep_latest(self._behind, images[:seen])
+            path = hash((path, images[:seen]))
+            if path not in trie.nodes:
+                trie.nodes.add(path)
+                self.distinct += share + (rest if seen == len(images) else 0)
+        return _Prefix(trie, path, count, seen)
+
+    def _follow(self, trie: _Trie, path: int, tokens: Iterable[int]) -> int:
+        """Go on in a trie, counting the nodes that are new; return where that ends."""
+        nodes = trie.nodes
+        for token in tokens:
+            path = hash((path, token))
             if path not in nodes:
                 nodes.add(path)
-                self.distinct += weight
-        end = hash((path, "end"))
-        self.distinct += end in nodes  # the last token of a repeated prompt is computed again
-        nodes.add(end)
-
-    def _tries_of(self, images: tuple[str, ...]) -> set[int]:
-        nodes = self._behind.setdefault(images, set())
-        self._behind.move_to_end(images)
-        if len(self._behind) > KEPT:
-            self._behind.popitem(last=False)
-        return nodes
+                self.distinct += 1
+        return path
 
     @property
     def value(self) -> float | None:
@@ -108,3 +129,10 @@ class Ceiling:
         if not self.known or not self.prompt_tokens:
             return None
         return 1.0 - self.distinct / self.prompt_tokens
+
+
+def _keep_latest(kept: OrderedDict[Key, Value], key: Key) -> None:
+    """Move a key to the end; drop the one at the beginning where there are too many."""
+    kept.move_to_end(key)
+    if len(kept) > KEPT:
+        kept.popitem(last=False)

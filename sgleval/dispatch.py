@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sgleval.ceiling import tokenizer_in
 from sgleval.outlook import image_tokens
 from sgleval.plan import Plan, Request
+from sgleval.prompt_tokens import prompt_tokens
 from sgleval.runtime.leaders import Place, places
 from sgleval.runtime.model import pool_tokens
-from sgleval.runtime.record import first_prompt
+from sgleval.runtime.record import Prompt, first_prompt
 from sgleval.runtime.run_batch import Outcome
 from sgleval.runtime.sglang import SglangBackend
 from sgleval.runtime.window import WORTH_AN_EMPTY_SLOT, leader_first
@@ -50,16 +50,18 @@ def arranger(backend: Any, plan: Plan) -> Callable[[Sequence[Request]], Sequence
     template = plan.model.template
     if not isinstance(backend, SglangBackend):  # a user's own model has no cache of prefixes
         return leader_first
-    tokenizer = tokenizer_in(template.folder) if template.folder else None
+    reader = prompt_tokens(template.folder, template.image) if template.folder else None
 
-    def tokens(text: str) -> Sequence[int] | Sequence[str]:
-        return tokenizer.encode(text).ids if tokenizer else re.findall(r"\s?\w+|\W", text)
+    def tail(prompt: Prompt) -> Sequence[int] | Sequence[str]:
+        if not reader:
+            return re.findall(r"\s?\w+|\W", prompt.text.rpartition(template.image)[2])
+        return reader.cut(prompt.text)[1] if prompt.images else reader.of_prefix(prompt.text)
 
     def arrange(group: Sequence[Request]) -> Sequence[Place]:
         prompts = [request.prompt for request in group if request.prompt is not None]
         if len(prompts) < len(group) or len(group) == 1:
             return leader_first(group)
-        tails = [tokens(prompt.text.rpartition(template.image)[2]) for prompt in prompts]
+        tails = [tail(prompt) for prompt in prompts]
         return places(tails, shared=WORTH_AN_EMPTY_SLOT if prompts[0].images else 0)
 
     return arrange

@@ -1,7 +1,8 @@
 """From a run's answers to its tables and summary, and from stored tables to a new summary."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +14,58 @@ from sgleval.metrics import METRICS, Metric, find_metric
 from sgleval.plan import Plan
 from sgleval.runtime.ledger import TOKENS
 from sgleval.score import (
-    CATEGORY,
+    SCORES,
+    Judged,
+    Scope,
+    Sums,
     as_options,
     calibration,
+    can_tell,
     efficiency,
+    grouping_tags,
+    is_whole,
+    joined,
+    judged,
+    merged,
     robustness,
     score,
     shortcuts,
-    summarize,
 )
 from sgleval.sent import Sent
 from sgleval.store import Journal
-from sgleval.tables import copies_frame, prediction, predictions_frame, samples_frame
+from sgleval.stored import Stored, Writer
+from sgleval.tables import (
+    COPIES,
+    PREDICTIONS,
+    Row,
+    copy_row,
+    prediction,
+    sample_row,
+    samples_schema,
+)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One task on one model: its tables, and the folder that holds them."""
+    """One task on one model: its summary, and the folder that holds its tables."""
 
     folder: Path
-    samples: pl.DataFrame
-    predictions: pl.DataFrame
-    scores: pl.DataFrame
     summary: dict[str, Any]
+
+    @cached_property
+    def samples(self) -> pl.DataFrame:
+        """The table of samples, read when it is asked for."""
+        return pl.read_parquet(self.folder / "samples.parquet")
+
+    @cached_property
+    def predictions(self) -> pl.DataFrame:
+        """The table of predictions, read when it is asked for."""
+        return pl.read_parquet(self.folder / "predictions.parquet")
+
+    @cached_property
+    def scores(self) -> pl.DataFrame:
+        """The table of scores, read when it is asked for."""
+        return pl.read_parquet(self.folder / "scores.parquet")
 
     def __repr__(self) -> str:
         """Show the table, as a notebook or a prompt does."""
@@ -45,79 +75,123 @@ class Run:
 
 
 def tabled(folder: Path, plan: Plan, journal: Journal, sent: Sent, began: float) -> Run:
-    """Make the tables of the last command out of the journal, and write them."""
+    """Make the tables of the last command out of the journal, and sum them up."""
     task = plan.task
-    samples = samples_frame(plan.samples(), plan.scan.tags)
-    predictions = predictions_frame(
-        prediction(
-            *(request.sample, request.variant, entry),
-            *(task.answer_of(request.variant), task.extract),
-        )
-        for request in plan.requests()
-        if (entry := journal.read(request.key)) is not None
-    )
-    copies = copies_frame(
-        (name, copy, sample)
-        for sample in plan.samples()
-        for name, copy in plan.copies(sample)
-        if plan.perturbations
-    )
-    samples.write_parquet(folder / "samples.parquet")
-    predictions.write_parquet(folder / "predictions.parquet")
-    if plan.perturbations:
-        copies.write_parquet(folder / "copies.parquet")
-    else:  # the tables describe the last command
-        (folder / "copies.parquet").unlink(missing_ok=True)
+    _write_tables(folder, plan, journal)
+    journal.forget()
     head = {"task": task.name, "model": plan.model.name, "note": plan.note}
     tail = sent.summary(began) | {"constrained": manifest.is_constrained(plan), "tags": {}}
-    tail |= {"copies": copies, "families": manifest.families(plan)}
-    tail |= {"shortcuts": shortcuts(samples, task.measures, task.answer.options)}
-    return scored(folder, samples, predictions, task.measures, head, tail)
+    tail |= {"families": manifest.families(plan)}
+    tail |= {"shortcuts": shortcuts(Stored(folder).tables, task.measures, task.answer.options)}
+    return scored(folder, task.measures, head, tail)
+
+
+def _write_tables(folder: Path, plan: Plan, journal: Journal) -> None:
+    task, first = plan.task, next(iter(plan.task.variants))
+    with (
+        Writer(folder / "samples.parquet", samples_schema(plan.scan.tags)) as samples,
+        Writer(folder / "predictions.parquet", PREDICTIONS) as predictions,
+        Writer(folder / "copies.parquet", COPIES) as copies,
+    ):
+        for request in plan.requests():
+            sample, variant = request.sample, request.variant
+            if variant == first and request.perturbation == "none":
+                original = sample
+                samples.add(sample_row(sample))
+            elif variant == first and (row := copy_row(request.perturbation, sample, original)):
+                copies.add(row)
+            if (entry := journal.read(request.key)) is not None:
+                answer = task.answer_of(variant)
+                predictions.add(prediction(sample, variant, entry, answer, task.extract))
+    if not plan.perturbations:  # the tables describe the last command
+        (folder / "copies.parquet").unlink()
 
 
 def scored(
-    folder: Path,
-    samples: pl.DataFrame,
-    predictions: pl.DataFrame,
-    metrics: Sequence[Metric],
-    head: dict[str, Any],
-    tail: dict[str, Any],
+    folder: Path, metrics: Sequence[Metric], head: dict[str, Any], tail: dict[str, Any]
 ) -> Run:
-    """Score predictions, write `scores.parquet` and `summary.json`, and return the run."""
-    scores = score(samples, predictions, metrics, copies=tail["copies"], **tail["tags"])
-    failed = predictions["error"].is_not_null().sum()
-    originals = predictions.filter(pl.col("perturbation") == "none")
-    complete = samples.height * predictions["variant"].n_unique() == originals.height
-    counts = {"complete": complete, "n": samples.height, "failed": failed}
-    summary = head | counts | summarize(samples, predictions, scores, metrics, **tail["tags"])
+    """Score the stored predictions, write `scores.parquet` and `summary.json`; return the run."""
+    stored, told = Stored(folder), list[Judged]()
+    scope = Scope(stored.labels, grouping_tags(stored.tables()), **tail["tags"])
+    with Writer(folder / "scores.parquet", SCORES) as scores:
+        figures = merged(_figures(stored, metrics, scope, scores, told), scope)
+    judgement = joined(told)
+    summary = head | counts(stored) | figures
     summary |= {
-        "cost": cost(predictions) | tail["cost"],
+        "cost": cost(stored.predictions) | tail["cost"],
         "reuse": tail["reuse"],
         "speed": tail["speed"],
         "cache_check": tail["cache_check"],
         "until": tail["until"],
-        "robustness": robustness(
-            *(samples, as_options(predictions, samples, tail["copies"]), scores, metrics),
-            tail["families"],
-            category=tail["tags"].get("category", CATEGORY),
-        ),
+        "robustness": _robustness(stored, metrics, scope, tail["families"]),
         "shortcuts": tail["shortcuts"],
-        "efficiency": efficiency(predictions, scores, metrics),
-        "calibration": calibration(predictions, scores, metrics, constrained=tail["constrained"]),
+        "efficiency": efficiency(judgement),
+        "calibration": calibration(judgement, constrained=tail["constrained"]),
     }
-    scores.write_parquet(folder / "scores.parquet")
     manifest.write(folder / "summary.json", summary)
-    return Run(folder, samples, predictions, scores, summary)
+    return Run(folder, summary)
 
 
-def cost(predictions: pl.DataFrame) -> dict[str, int | None]:
+def _figures(
+    stored: Stored, metrics: Sequence[Metric], scope: Scope, scores: Writer, told: list[Judged]
+) -> Iterator[dict[str, list[Row]]]:
+    """Score some samples at a time; yield each metric's part of the summary.
+
+    The scores go to `scores`, and to `told` what efficiency and calibration go by.
+    """
+    telling = next(filter(can_tell, metrics), metrics[0])
+    for metric in metrics:
+        sums = Sums(metric, scope)
+        for samples, predictions, copies in stored.chunks(whole=is_whole(metric)):
+            tags = {"group": scope.group, "category": scope.category}
+            found = score(samples, predictions, [metric], copies=copies, **tags)
+            scores.put(found)
+            sums.add(samples, predictions, found)
+            if metric is telling:
+                told.append(judged(predictions, found, [metric]))
+        yield sums.figures()
+
+
+def _robustness(
+    stored: Stored, metrics: Sequence[Metric], scope: Scope, families: Mapping[str, str]
+) -> dict[str, list[Row]]:
+    """Return the key `robustness` of the summary; the tables of perturbed runs are read whole."""
+    if not families and set(scope.labels["perturbation"]) <= {"none"}:
+        return {"perturbations": [], "families": []}
+    run = Run(stored.folder, {})
+    copies = None if stored.copies is None else stored.copies.collect()
+    return robustness(
+        *(run.samples, as_options(run.predictions, run.samples, copies), run.scores, metrics),
+        families,
+        category=scope.category,
+    )
+
+
+def counts(stored: Stored) -> dict[str, Any]:
+    """Return whether the tables are complete, how many samples they have, and how many failed."""
+    sums = stored.predictions.select(
+        originals=(pl.col("perturbation") == "none").sum(),
+        failed=pl.col("error").is_not_null().sum(),
+    )
+    originals, failed = sums.collect(engine="streaming").row(0)
+    complete = stored.n * len(stored.labels["variant"]) == originals
+    return {"complete": complete, "n": stored.n, "failed": failed}
+
+
+def cost(predictions: pl.LazyFrame) -> dict[str, int | None]:
     """Return the requests and tokens behind a table; null where an answered row does not say."""
-    answered = predictions.filter(pl.col("error").is_null())
-    sums: dict[str, int | None] = {"requests": int(predictions["requests"].sum())}
+    sums = predictions.filter(pl.col("error").is_null()).select(
+        pl.col(TOKENS).cast(pl.UInt64).sum(),
+        pl.col(TOKENS).null_count().name.prefix("silent "),
+        answered=pl.len(),
+    )
+    found = sums.collect(engine="streaming").row(0, named=True)
+    requests = predictions.select(pl.col("requests").cast(pl.UInt64).sum())
+    total: dict[str, int | None] = {"requests": requests.collect(engine="streaming").item()}
     for kind in TOKENS:
-        known = answered.height > 0 and answered[kind].null_count() == 0
-        sums[kind] = int(answered[kind].sum()) if known else None
-    return sums
+        known = found["answered"] and not found[f"silent {kind}"]
+        total[kind] = found[kind] if known else None
+    return total
 
 
 def rescore(
@@ -141,8 +215,6 @@ def rescore(
             " is asked again), or name others with --metric"
         )
     metrics = [find_metric(name) for name in dict.fromkeys(names or facts["metrics"])]
-    samples = pl.read_parquet(folder / "samples.parquet")
-    predictions = pl.read_parquet(folder / "predictions.parquet")
     head = {name: held[name] for name in ("task", "model", "note")}
     tail = {"cost": held["cost"] | {"sent": 0}, "reuse": None, "speed": None}
     tail |= {
@@ -153,6 +225,4 @@ def rescore(
     known = {metric.name for metric in metrics}
     tail |= {"shortcuts": [row for row in held.get("shortcuts", ()) if row["metric"] in known]}
     tail |= {"constrained": facts["constraint"] == "decoding", "tags": tags or {}}
-    copies = folder / "copies.parquet"
-    tail |= {"copies": pl.read_parquet(copies) if copies.is_file() else None}
-    return scored(folder, samples, predictions, metrics, head, tail).summary
+    return scored(folder, metrics, head, tail).summary

@@ -66,6 +66,8 @@ class Journal:
     def _index(self) -> None:
         offset = 0
         for line in self._lines:
+            if not offset:  # made large enough at once, it leaves no smaller ones behind
+                self._places = Places(self.path.stat().st_size // len(line))
             if not line.endswith(b"\n"):  # torn: the process died while it wrote
                 self._cut(offset)
                 break
@@ -134,6 +136,10 @@ class Journal:
     def _write(self, line: bytes) -> None:
         while line:  # a disk that fills up takes a part first and refuses the rest
             line = line[self._file.write(line) :]
+
+    def forget(self) -> None:
+        """Let go of the keys: nothing is read or kept any more, but nobody else may write yet."""
+        self._places = Places()
 
     def read(self, key: str) -> Entry | None:
         """Return what was kept under a key, answered or failed, or None."""

@@ -45,10 +45,10 @@ COPIES = pl.Schema(_TEXTS)
 Row = dict[str, Any]
 
 
-def samples_frame(samples: Iterable[Sample], tags: Iterable[str]) -> pl.DataFrame:
-    """Return the table of samples; `tags` become the fields of the struct column, in this order."""
+def samples_schema(tags: Iterable[str]) -> pl.Schema:
+    """Return the columns of `samples.parquet`; `tags` become the struct's fields, in this order."""
     fields: dict[str, pl.DataType] = dict.fromkeys(tags, pl.String()) or {"_": pl.String()}
-    schema: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "sample_id": pl.String,
         "image_ids": pl.List(pl.String),
         "question": pl.String,
@@ -56,43 +56,29 @@ def samples_frame(samples: Iterable[Sample], tags: Iterable[str]) -> pl.DataFram
         "choices": pl.List(pl.String),
         "tags": pl.Struct(fields),  # polars cannot write a struct without fields, hence `_`
     }
-    rows = [
-        {
-            "sample_id": sample.id,
-            "image_ids": [image.digest[:16] for image in sample.images],
-            "question": sample.question,
-            "answers": list(sample.answers),
-            "choices": list(sample.choices),
-            "tags": {tag: sample.tags.get(tag) for tag in fields},
-        }
-        for sample in samples
-    ]
-    return pl.DataFrame(rows, schema=schema)
+    return pl.Schema(columns)
 
 
-def copies_frame(copies: Iterable[tuple[str, Sample, Sample]]) -> pl.DataFrame:
-    """Return the table of the copies whose texts were changed, of (full name, copy, original)."""
-    rows = [
-        {
-            "perturbation": name,
-            "sample_id": copy.id,
-            "question": copy.question,
-            "answers": list(copy.answers),
-            "choices": list(copy.choices),
-        }
-        for name, copy, original in copies
-        if _texts(copy) != _texts(original)
-    ]
-    return pl.DataFrame(rows, schema=COPIES)
+def sample_row(sample: Sample) -> Row:
+    """Return one row of samples."""
+    ids = {"sample_id": sample.id, "image_ids": [image.digest[:16] for image in sample.images]}
+    return ids | _texts(sample) | {"tags": sample.tags}
 
 
-def _texts(sample: Sample) -> tuple[object, ...]:
-    return sample.question, sample.answers, sample.choices
+def copy_row(name: str, copy: Sample, original: Sample) -> Row | None:
+    """Return one row of copies by the perturbation's full name; None if no text was changed."""
+    texts = _texts(copy)
+    if texts == _texts(original):
+        return None
+    return {"perturbation": name, "sample_id": copy.id} | texts
 
 
-def predictions_frame(rows: Iterable[Row]) -> pl.DataFrame:
-    """Return the table of predictions."""
-    return pl.DataFrame(list(rows), schema=PREDICTIONS)
+def _texts(sample: Sample) -> Row:
+    return {
+        "question": sample.question,
+        "answers": list(sample.answers),
+        "choices": list(sample.choices),
+    }
 
 
 def prediction(

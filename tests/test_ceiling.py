@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from sgleval.ceiling import Ceiling
+from sgleval.prompt_tokens import PromptTokens
 
 PAD = "<|image_pad|>"
 
@@ -17,7 +18,7 @@ def ceiling():
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     tokenizer.decoder = decoders.Fuse()
     tokenizer.add_special_tokens([PAD])
-    return Ceiling(tokenizer, tokenizer.token_to_id(PAD))
+    return Ceiling(PromptTokens(tokenizer, tokenizer.token_to_id(PAD)))
 
 
 def ideal(prompts):

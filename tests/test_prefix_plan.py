@@ -14,7 +14,6 @@ from sgleval.errors import RunError, UserError
 from sgleval.outlook import early_text, image_tokens, outlook
 from sgleval.plan import make_plan
 from sgleval.runtime.connect import find_model
-from sgleval.runtime.run_batch import Call, Outcome, Window
 from sgleval.task import load_task
 
 
@@ -109,57 +108,6 @@ def test_image_tokens_are_those_of_qwens_processor(tmp_path):
     assert [count(64, 64), count(20, 20), count(463, 1013), count(3000, 4000)] == [4, 4, 612, 1230]
     (tmp_path / "preprocessor_config.json").write_text("{}")
     assert image_tokens(tmp_path) is None
-
-
-# The window
-
-
-def quiet(monkeypatch, order):
-    """Let programs be numbers that only note their start."""
-    import datetime as dt
-
-    def run(program, call, backend, sampling):
-        order.append(call.arguments["n"])
-        return Outcome({}, {}, None, 0.0, dt.datetime.now(dt.UTC))
-
-    monkeypatch.setattr("sgleval.runtime.run_batch.run_once", run)
-
-
-def numbered(*groups):
-    return [[Call({"n": n}) for n in group] for group in groups]
-
-
-def test_a_leader_goes_alone_and_its_siblings_follow(monkeypatch):
-    order = []
-    quiet(monkeypatch, order)
-    window = Window(numbered([1, 2, 3], [4, 5]), lambda call: call)
-    assert len(list(window.run(None, None, 1))) == 5
-    assert order == [1, 2, 3, 4, 5]
-    order.clear()
-    window = Window(numbered([1, 2, 3], [4, 5]), lambda call: call)
-    list(window.run(None, None, 2))
-    assert set(order[:2]) == {1, 4}
-
-
-def test_open_groups_stay_within_the_room_and_one_is_always_let_in(monkeypatch):
-    open_now, most = set(), []
-    groups = numbered(*[[10 * n, 10 * n + 1] for n in range(6)])
-
-    def run(program, call, backend, sampling):
-        import datetime as dt
-
-        open_now.add(call.arguments["n"] // 10)
-        most.append(len(open_now))
-        if call.arguments["n"] % 10:
-            open_now.discard(call.arguments["n"] // 10)
-        return Outcome({}, {}, None, 0.0, dt.datetime.now(dt.UTC))
-
-    monkeypatch.setattr("sgleval.runtime.run_batch.run_once", run)
-    window = Window(groups, lambda call: call, weigh=lambda _: 1000.0, room=2500.0)
-    assert len(list(window.run(None, None, 8))) == 12
-    assert max(most) == 2
-    window = Window(groups, lambda call: call, weigh=lambda _: 1000.0, room=1.0)
-    assert len(list(window.run(None, None, 8))) == 12
 
 
 # Trust

@@ -8,6 +8,7 @@ from test_score import predictions, samples
 from sgleval.metrics import METRICS
 from sgleval.metrics import calibration as figures
 from sgleval.score import calibration, efficiency, score
+from sgleval.score import judged as judge
 
 
 def judged(answers, metrics=("exact_match",), **columns):
@@ -16,7 +17,7 @@ def judged(answers, metrics=("exact_match",), **columns):
     )
     answered = predictions(answers, **columns)
     chosen = [METRICS[name] for name in metrics]
-    return answered, score(asked, answered, chosen), chosen
+    return judge(answered, score(asked, answered, chosen), chosen)
 
 
 SURE = [0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5]
@@ -24,7 +25,7 @@ RIGHT = [*"xxxyxxyxyy"]
 
 
 def test_calibration_has_the_figures_of_the_reference():
-    found = calibration(*judged(RIGHT, confidence=SURE), constrained=True)
+    found = calibration(judged(RIGHT, confidence=SURE), constrained=True)
     assert (found["metric"], found["constrained"]) == ("exact_match", True)
     [row] = found["rows"]
     bins = row.pop("bins")
@@ -49,26 +50,26 @@ def test_calibration_has_the_figures_of_the_reference():
 
 def test_samples_without_confidence_are_left_out_and_counted():
     columns = {"confidence": [0.9, None, 0.2], "error": [None, "reset", None]}
-    [row] = calibration(*judged(["x", None, "y"], **columns), constrained=None)["rows"]
+    [row] = calibration(judged(["x", None, "y"], **columns), constrained=None)["rows"]
     assert (row["n"], row["without"], row["accuracy"]) == (2, 1, 0.5)
 
 
 def test_no_confidence_is_no_calibration():
-    assert calibration(*judged(["x", "y"]), constrained=True) is None
-    assert calibration(*judged(["x"], ["cer"], confidence=[0.5]), constrained=True) is None
-    assert calibration(*judged([]), constrained=True) is None
+    assert calibration(judged(["x", "y"]), constrained=True) is None
+    assert calibration(judged(["x"], ["cer"], confidence=[0.5]), constrained=True) is None
+    assert calibration(judged([]), constrained=True) is None
 
 
 def test_right_is_what_the_first_metric_that_can_tell_gives_at_least_a_half():
     answered = judged(["x", "xy", "xyz"], ["cer", "anls"], confidence=[1.0, 1.0000001, 0.5])
-    found = calibration(*answered, constrained=False)
+    found = calibration(answered, constrained=False)
     assert found["metric"] == "anls"
     assert found["rows"][0]["accuracy"] == pytest.approx(2 / 3)
 
 
 def test_variants_are_calibrated_apart():
     columns = {"variant": ["a", "b"], "sample_id": ["s0", "s0"], "confidence": [0.9, None]}
-    one, other = calibration(*judged(["x", "y"], **columns), constrained=True)["rows"]
+    one, other = calibration(judged(["x", "y"], **columns), constrained=True)["rows"]
     assert (one["variant"], one["brier"]) == ("a", pytest.approx(0.01))
     assert (other["variant"], other["n"], other["brier"], other["bins"]) == ("b", 0, None, [])
 
@@ -80,7 +81,7 @@ def test_efficiency_is_per_sample_and_per_right_answer():
         "seconds": [1.0, 2.0, 3.0, 4.0],
         "error": [None, None, None, "reset"],
     }
-    [row] = efficiency(*judged(["x", "y", "x", None], **columns))
+    [row] = efficiency(judged(["x", "y", "x", None], **columns))
     assert row == {
         "variant": "default",
         "perturbation": "none",
@@ -93,12 +94,12 @@ def test_efficiency_is_per_sample_and_per_right_answer():
 
 
 def test_nothing_right_or_nobody_to_say_so_is_null():
-    [row] = efficiency(*judged(["y"], prompt_tokens=[7]))
+    [row] = efficiency(judged(["y"], prompt_tokens=[7]))
     assert (row["right"], row["per_right"]["prompt_tokens"]) == (0, None)
-    [row] = efficiency(*judged(["x"], ["wer"], prompt_tokens=[7]))
+    [row] = efficiency(judged(["x"], ["wer"], prompt_tokens=[7]))
     assert (row["metric"], row["right"], row["per_right"]["seconds"]) == (None, None, None)
     assert row["per_sample"]["prompt_tokens"] == 7
-    assert efficiency(*judged([])) == []
+    assert efficiency(judged([])) == []
 
 
 def test_the_figures_agree_with_the_reference(shared):

@@ -7,7 +7,7 @@ from polars.testing import assert_frame_equal
 
 from sgleval.answers import Choice, Number, ShortText, YesNo
 from sgleval.sample import Image, Sample
-from sgleval.tables import prediction, predictions_frame, samples_frame
+from sgleval.tables import PREDICTIONS, prediction, sample_row, samples_schema
 
 RED, BLUE = Image(b"red"), Image(b"blue")
 LINE = ShortText()
@@ -31,6 +31,14 @@ def entry(answer=None, error=None, meta=None, tokens=None, **variables):
         "seconds": 0.25,
         "started_at": NOON.isoformat(),
     }
+
+
+def predictions_frame(rows):
+    return pl.DataFrame(rows, schema=PREDICTIONS)
+
+
+def samples_frame(samples, tags):
+    return pl.DataFrame([sample_row(each) for each in samples], schema=samples_schema(tags))
 
 
 def row_of(kept, answer=LINE, *, extract=None, **fields):

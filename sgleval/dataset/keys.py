@@ -24,8 +24,8 @@ def key_of_images(images: Sequence[Image]) -> int:
 class Seen:
     """A set of 64-bit keys in 12 to 24 bytes each, where Python's own takes 64 to 100."""
 
-    def __init__(self) -> None:
-        self._slots = array("Q", bytes(8 * 1024))
+    def __init__(self, expected: int = 0) -> None:
+        self._slots = _free(max(1024, 2 ** (3 * expected // 2).bit_length()))
         self._count = 0
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ class Seen:
 
     def _grow(self) -> None:
         kept = self._slots
-        self._slots = array("Q", bytes(16 * len(kept)))
+        self._slots = _free(2 * len(kept))
         for key in kept:
             if key:
                 self._slots[self._slot(key)] = key
@@ -65,9 +65,9 @@ class Seen:
 class Places(Seen):
     """A map from 64-bit keys to numbers below 2^64, in 24 to 48 bytes each."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._numbers = array("Q", bytes(8 * 1024))
+    def __init__(self, expected: int = 0) -> None:
+        super().__init__(expected)
+        self._numbers = _free(len(self._slots))
 
     def get(self, key: int) -> int | None:
         """Return the number of a key, or None where it has none."""
@@ -83,8 +83,12 @@ class Places(Seen):
 
     def _grow(self) -> None:
         kept, numbers = self._slots, self._numbers
-        self._numbers = array("Q", bytes(16 * len(kept)))
+        self._numbers = _free(2 * len(kept))
         super()._grow()
         for key, number in zip(kept, numbers, strict=True):
             if key:
                 self._numbers[self._slot(key)] = number
+
+
+def _free(slots: int) -> "array[int]":
+    return array("Q", [0]) * slots

@@ -7,7 +7,7 @@ two sets that find duplicates), so a million rows stream.
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -129,7 +129,7 @@ class _Scanner:
         found = self._check(made, key)
         for problem in found:
             self.problems.add(f"{where}: {problem}")
-        if not found and self._all_readable(made.images, where):
+        if not found and all(self._readable(image, where) for image in made.images):
             self._keep(where, made, key)
 
     def _check(self, sample: Sample, key: int) -> list[str]:
@@ -145,12 +145,6 @@ class _Scanner:
         if not sample.images:
             found.append("no image; give one under image or several under images")
         return found
-
-    def _all_readable(self, images: Sequence[Image], where: str) -> bool:
-        for image in images:
-            if not self._readable(image, where):
-                return False
-        return True
 
     def _readable(self, image: Image, where: str) -> bool:
         """Say whether an image can be read; open its header the first time it is met."""

@@ -5,13 +5,15 @@ import itertools
 import json
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from queue import LifoQueue
 from typing import Any
 
-import urllib3
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+import orjson
 
+from sgleval.runtime.connection import Connection
 from sgleval.runtime.traffic import Traffic
 
 BUSY = frozenset({408, 429, 503})
@@ -20,7 +22,6 @@ ONCE, TWICE, OFTEN = (
     2,
     6,
 )  # attempts: a refusal, a failure or silence, a server that is away or busy
-CONNECT_SECONDS = 10.0
 LONGEST_PAUSE = 30.0  # a server may ask for hours
 
 
@@ -64,7 +65,12 @@ class Client:
     """What is in flight; whoever wants to know of a span of time puts a new one here."""
 
     def __post_init__(self) -> None:
-        self._pool = self._connections(self.workers)
+        self._connections: LifoQueue[Connection] = LifoQueue()
+        for _ in range(self.workers):
+            self._connections.put(self._connection())
+
+    def _connection(self) -> Connection:
+        return Connection(self.url, self.headers, self.seconds)
 
     def get(self, path: str) -> Any:
         """Return the JSON that the server has at `path`; asked once.
@@ -73,7 +79,8 @@ class Client:
             RequestError: no answer, or not 200.
         """
         try:
-            return self._attempt(self._pool, "GET", path, None)
+            with self._kept() as connection:
+                return self._attempt(connection, "GET", path)
         except _Failure as failure:
             raise RequestError(str(failure)) from failure.__cause__
 
@@ -87,53 +94,60 @@ class Client:
             RequestError: the last refusal; it becomes the row's `error`.
             RunError: the server is gone for good.
         """
-        pool = self._pool
+        content = _content(body)
         for attempt in itertools.count(1):
             try:
-                return self._attempt(pool, "POST", path, body)
+                with self._kept() if attempt == 1 else closing(self._connection()) as connection:
+                    return self._attempt(connection, "POST", path, content)
             except _Failure as failure:
                 if attempt >= failure.attempts or self.closed.wait(failure.pause(attempt)):
                     raise RequestError(str(failure)) from failure.__cause__
                 if failure.away:
                     self.recover()
-            pool = self._connections(1)
         raise AssertionError("an attempt returns or raises")
 
-    def _connections(self, number: int) -> urllib3.PoolManager:
-        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=self.seconds)
-        return urllib3.PoolManager(
-            maxsize=number,
-            block=True,  # forks wait for a connection instead of opening and dropping more
-            headers=dict(self.headers),
-            timeout=timeout,
-            retries=False,
-        )
+    @contextmanager
+    def _kept(self) -> Iterator[Connection]:
+        """Give one of the open connections; forks wait for one instead of opening more."""
+        connection = self._connections.get()
+        try:
+            yield connection
+        finally:
+            self._connections.put(connection)
 
     def _attempt(
-        self, pool: urllib3.PoolManager, method: str, path: str, body: Mapping[str, Any] | None
+        self, connection: Connection, method: str, path: str, content: bytes | None = None
     ) -> Any:
         try:
             with self.traffic:
-                reply = pool.request(method, self.url + path, json=body)
-        except ReadTimeoutError as error:
+                reply = connection.ask(method, path, content)
+        except TimeoutError as error:
             self.traffic.refused()
             raise _Failure(f"no reply within {self.seconds:.0f} s", TWICE) from error
-        except HTTPError as error:
+        except (OSError, ValueError) as error:  # the latter for what is no HTTP
             raise _Failure(f"no connection to {self.url}: {error}", OFTEN, away=True) from error
         if reply.status == 200:  # noqa: PLR2004  (HTTP's OK)
             return _json(reply.data)
         problem = f"HTTP {reply.status}: {_words(reply.data)}"
         if reply.status in BUSY:
             self.traffic.refused()
-            raise _Failure(problem, OFTEN, pause=_seconds(reply.headers.get("Retry-After")))
+            raise _Failure(problem, OFTEN, pause=_seconds(reply.headers.get("retry-after")))
         raise _Failure(problem, TWICE if reply.status >= 500 else ONCE)  # noqa: PLR2004  (5xx)
 
 
-def _json(body: bytes) -> Any:
+def _content(body: Mapping[str, Any]) -> bytes:
+    """Return JSON; a page of a megabyte costs the standard library three milliseconds."""
     try:
-        return json.loads(body)
-    except ValueError as error:
-        raise _Failure(f"HTTP 200 without JSON: {_words(body)}", ONCE) from error
+        return orjson.dumps(body)
+    except TypeError:  # half a surrogate pair, which is no UTF-8
+        return json.dumps(body).encode()
+
+
+def _json(body: bytes) -> Any:
+    for loads in (orjson.loads, json.loads):  # the second one reads NaN, too
+        with contextlib.suppress(ValueError):
+            return loads(body)
+    raise _Failure(f"HTTP 200 without JSON: {_words(body)}", ONCE)
 
 
 def _words(body: bytes) -> str:

@@ -71,7 +71,7 @@ from sglang.lang.chat_template import (  # noqa: E402
 )
 from sglang.lang.choices import ChoicesDecision  # noqa: E402
 from sglang.lang.interpreter import StreamExecutor  # noqa: E402
-from sglang.lang.ir import SglFunction  # noqa: E402
+from sglang.lang.ir import SglFunction, SglSamplingParams  # noqa: E402
 
 __all__ = [
     "LIGHT",
@@ -81,6 +81,7 @@ __all__ = [
     "ChoicesDecision",
     "RuntimeEndpoint",
     "SglFunction",
+    "SglSamplingParams",
     "StreamExecutor",
     "chat_template_registry",
     "import_light",

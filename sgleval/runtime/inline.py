@@ -9,39 +9,23 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from sgleval.runtime.frontend import StreamExecutor
+from sgleval.runtime.frontend import SglSamplingParams, StreamExecutor
 
 
-def run_inline(
-    program: Any, arguments: Mapping[str, Any], backend: Any, sampling: Mapping[str, Any]
-) -> Any:
-    """Run a program in this thread; return its executor once its forks have ended, too.
+class _Sampling(SglSamplingParams):  # type: ignore[misc]  # sglang has no types
+    """What a `gen` gets unless it says otherwise; SGLang copies it for each one, deeply."""
 
-    What fails first is raised, also where that was inside a fork.
-    """
-    errors: list[Exception] = []
-    forks: list[_Fork] = []
-
-    def func(s: Any, **given: Any) -> Any:
-        s.stream_executor.__class__ = _Program
-        s.stream_executor.errors, s.stream_executor.forks = errors, forks
-        return program.func(s, **given)
-
-    watched = copy.copy(program)
-    watched.func = func
-    try:
-        state = watched.run(**arguments, backend=backend, use_thread=False, **sampling)
-    except Exception as error:  # noqa: BLE001  (raised below, once the forks have ended)
-        errors.append(error)
-    finally:
-        _end(forks)
-    if errors:
-        del errors[1:]
-        raise errors.pop()  # popped: a cycle of error and frame would keep the images
-    return state.stream_executor
+    def __deepcopy__(self, memo: object) -> "_Sampling":
+        """Copy what can be changed in place; the general way takes ten times as long."""
+        del memo
+        clone = copy.copy(self)
+        for name in ("stop", "stop_token_ids", "stop_regex"):
+            if isinstance(value := getattr(self, name), list):
+                setattr(clone, name, value.copy())
+        return clone
 
 
-class _Program(StreamExecutor):  # type: ignore[misc]  # sglang has no types
+class Executor(StreamExecutor):  # type: ignore[misc]  # sglang has no types
     """SGLang's executor, whose forks go on after an error and are known to who runs the program."""
 
     errors: list[Exception]
@@ -63,7 +47,41 @@ class _Program(StreamExecutor):  # type: ignore[misc]  # sglang has no types
         super()._execute(expression)
 
 
-class _Fork(_Program):
+def run_inline(
+    program: Any,
+    arguments: Mapping[str, Any],
+    backend: Any,
+    sampling: Mapping[str, Any],
+    executor: type[Executor] = Executor,
+) -> Any:
+    """Run a program in this thread; return its executor once its forks have ended, too.
+
+    What fails first is raised, also where that was inside a fork.
+    """
+    errors: list[Exception] = []
+    forks: list[_Fork] = []
+
+    def func(s: Any, **given: Any) -> Any:
+        s.stream_executor.__class__ = executor
+        s.stream_executor.default_sampling_para.__class__ = _Sampling
+        s.stream_executor.errors, s.stream_executor.forks = errors, forks
+        return program.func(s, **given)
+
+    watched = copy.copy(program)
+    watched.func = func
+    try:
+        state = watched.run(**arguments, backend=backend, use_thread=False, **sampling)
+    except Exception as error:  # noqa: BLE001  (raised below, once the forks have ended)
+        errors.append(error)
+    finally:
+        _end(forks)
+    if errors:
+        del errors[1:]
+        raise errors.pop()  # popped: a cycle of error and frame would keep the images
+    return state.stream_executor
+
+
+class _Fork(Executor):
     """A fork, whose thread notes an error, asks nothing more, and lets nobody wait."""
 
     def _execute(self, expression: Any) -> None:

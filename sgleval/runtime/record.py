@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from sgleval.digests import file_digest
 from sgleval.runtime.frontend import BaseBackend, ChoicesDecision
-from sgleval.runtime.inline import run_inline
+from sgleval.runtime.inline import Executor, run_inline
 from sgleval.runtime.ledger import Ledger
 from sgleval.runtime.run_batch import Call, Outcome, run_once
 from sgleval.runtime.template import Template
@@ -76,11 +76,14 @@ class _FirstGen(Exception):  # noqa: N818  (no error: it ends the program early)
         self.prompt = prompt
 
 
-class _UpToFirstGen(Recorder):
-    def generate(self, s: Any, sampling_params: Any) -> tuple[str, dict[str, Any]]:
-        if s.use_thread:  # a fork, whose thread would die unseen
-            return super().generate(s, sampling_params)
-        raise _FirstGen(Prompt(s.text_, tuple(_digest(source) for source, _ in s.images_)))
+class _UpToFirstGen(Executor):
+    """Ends the program at its first `gen`; a fork's thread would die unseen, so that goes on."""
+
+    def _execute_gen(self, expression: Any) -> None:
+        del expression
+        raise _FirstGen(Prompt(self.text_, tuple(_digest(source) for source, _ in self.images_)))
+
+    _execute_select = _execute_gen
 
 
 def first_prompt(program: Any, call: Call, template: Template) -> Prompt | None:
@@ -90,7 +93,7 @@ def first_prompt(program: Any, call: Call, template: Template) -> Prompt | None:
     """
     arguments = {name: _digests(value) for name, value in call.arguments.items()}
     try:
-        run_inline(program, arguments, _UpToFirstGen(template), {})
+        run_inline(program, arguments, Recorder(template), {}, _UpToFirstGen)
     except _FirstGen as reached:
         return reached.prompt
     except Exception:  # noqa: BLE001  (the user's code; the run itself will tell)

@@ -22,10 +22,10 @@ def from_url(url: str, template: Template | None) -> Model:
     Raises:
         UserError: nothing answers there, or the chat template cannot be known from here.
     """
-    client = Client(url, seconds=30)
     try:
+        client = Client(url, seconds=30)
         info, server = client.get("/model_info"), client.get("/server_info")
-    except RequestError as error:
+    except (RequestError, ValueError) as error:  # the latter for what is no address
         raise UserError(
             f"--model {url}: no SGLang server answers there ({error}); give its address"
         ) from error

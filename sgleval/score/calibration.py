@@ -14,25 +14,17 @@ from sgleval.metrics.calibration import (
     selective_accuracy,
     selective_area,
 )
-from sgleval.score.correct import correct
+from sgleval.score.groups import parted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sgleval.metrics.metric import Metric
+    from sgleval.score.correct import Judged
 
 Row = dict[str, Any]
 
 COVERAGES = (0.1, 0.25, 0.5, 0.75)
 
 
-def calibration(
-    predictions: pl.DataFrame,
-    scores: pl.DataFrame,
-    metrics: Sequence[Metric],
-    *,
-    constrained: bool | None,
-) -> Row | None:
+def calibration(told: Judged, *, constrained: bool | None) -> Row | None:
     """Return the key `calibration` of the summary; None where nothing has a confidence.
 
     `metric` is the first one that can say of a sample whether it is right, `constrained` whether
@@ -42,19 +34,17 @@ def calibration(
     bins, `brier`, `selective_area`, `selective_accuracy` by coverage, and the reliability `bins` of
     equal width that are not empty.
     """
-    right = correct(scores, metrics)
-    if right is None or predictions["confidence"].null_count() == predictions.height:
+    predictions = told.predictions
+    if told.metric is None or predictions["confidence"].null_count() == predictions.height:
         return None
-    keys = ["variant", "perturbation"]
-    judged = predictions.join(right, on=[*keys, "sample_id"], maintain_order="left")
-    rows = []
-    for key, group in judged.group_by(keys, maintain_order=True):
+    keys, rows = ["variant", "perturbation"], []
+    for key, group in parted(predictions, keys):
         # A product of rounded probabilities may be a hair above 1.
         sure = pl.col("confidence").clip(0, 1)
         known = group.select(sure, pl.col("correct").cast(pl.Float64)).drop_nulls()
         counts = {"n": known.height, "without": group.height - known.height}
         rows.append(dict(zip(keys, key, strict=True)) | counts | _figures(known))
-    return {"metric": right["metric"][0], "constrained": constrained, "rows": rows}
+    return {"metric": told.metric, "constrained": constrained, "rows": rows}
 
 
 def _figures(known: pl.DataFrame) -> Row:

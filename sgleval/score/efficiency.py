@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from sgleval.score.correct import correct
+from sgleval.score.groups import parted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import polars as pl
 
-    from sgleval.metrics.metric import Metric
+    from sgleval.score.correct import Judged
 
 KINDS = ("prompt_tokens", "completion_tokens", "seconds")
 
 Row = dict[str, Any]
 
 
-def efficiency(
-    predictions: pl.DataFrame, scores: pl.DataFrame, metrics: Sequence[Metric]
-) -> list[Row]:
+def efficiency(told: Judged) -> list[Row]:
     """Return the key `efficiency` of the summary: a row per variant and perturbation.
 
     `per_sample` and `per_right` give prompt tokens (from the cache or not), completion tokens and
@@ -29,18 +25,13 @@ def efficiency(
     their sum is more than the run took. What an answered sample does not say is null, and so is
     `per_right` where nothing is right or no metric can tell.
     """
-    right = correct(scores, metrics)
-    keys = ["variant", "perturbation"]
-    judged = predictions.with_columns(correct=pl.lit(None, pl.Boolean))
-    if right is not None:
-        judged = predictions.join(right, on=[*keys, "sample_id"], maintain_order="left")
-    rows = []
-    for key, group in judged.group_by(keys, maintain_order=True):
-        found = None if right is None else int(group["correct"].sum())
+    keys, rows = ["variant", "perturbation"], []
+    for key, group in parted(told.predictions, keys):
+        found = None if told.metric is None else int(group["correct"].sum())
         sums = {kind: _sum(group, kind) for kind in KINDS}
         rows.append(
             dict(zip(keys, key, strict=True))
-            | {"metric": None if right is None else right["metric"][0]}
+            | {"metric": told.metric}
             | {"n": group.height, "right": found}
             | {"per_sample": _over(sums, group.height), "per_right": _over(sums, found)}
         )
@@ -48,7 +39,7 @@ def efficiency(
 
 
 def _sum(group: pl.DataFrame, kind: str) -> float | None:
-    answered = group.filter(pl.col("error").is_null())
+    answered = group.filter(~group["failed"])
     known = answered.height > 0 and answered[kind].null_count() == 0
     return float(group[kind].sum()) if known else None
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from sgleval.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sgleval.metrics.metric import Metric
 
 GROUP, CATEGORY = "group", "category"
 """The tags that group metrics and composites go by, unless others are named."""
 
 MEMBERS = ("variant", "perturbation", CATEGORY, GROUP)
+
+
+def parted(rows: pl.DataFrame, keys: list[str]) -> Iterator[tuple[tuple[Any, ...], pl.DataFrame]]:
+    """Yield the rows of each combination of keys, as they first come; one alone is not copied."""
+    if rows.height and all(rows[key].n_unique() == 1 for key in keys):
+        yield rows.select(keys).row(0), rows
+    else:
+        yield from rows.group_by(keys, maintain_order=True)
 
 
 def tag(samples: pl.DataFrame, name: str) -> pl.Series:
@@ -72,10 +82,7 @@ def clusters(samples: pl.DataFrame, tags: tuple[str, ...] = ()) -> pl.Series:
     Samples depend on each other that show the same images, and where `tags` are named also those
     that have the same values of these; a sample without images stands for its own.
     """
-    # Others' predictions may come without images.
-    shown = pl.when(pl.col("image_ids").list.len() > 0).then(pl.col("image_ids").list.join("+"))
-    alone = shown.otherwise("sample_id")
-    images = samples.select(image=alone.rank("dense") - 1)["image"]
+    images = samples.select(image=shown(samples).rank("dense") - 1)["image"]
     if not tags:
         return images
     sets = samples.select(
@@ -84,6 +91,15 @@ def clusters(samples: pl.DataFrame, tags: tuple[str, ...] = ()) -> pl.Series:
     )
     groups = sets.select(group=pl.struct(pl.all()).rank("dense") - 1)["group"]
     return _connected(images, groups)
+
+
+def shown(samples: pl.DataFrame) -> pl.Series:
+    """Return a text for each sample that those with the same images share.
+
+    Others' predictions may come without images; such a sample stands for its own.
+    """
+    images = pl.when(pl.col("image_ids").list.len() > 0).then(pl.col("image_ids").list.join("+"))
+    return samples.select(shown=images.otherwise("sample_id"))["shown"]
 
 
 def _connected(images: pl.Series, groups: pl.Series) -> pl.Series:

@@ -86,6 +86,11 @@ def score(
     return pl.concat([SCORES.to_frame(), *tables])
 
 
+def is_whole(metric: Metric) -> bool:
+    """Say whether all samples have to be scored together, since some count only with others."""
+    return metric.group is not None or metric.categories is not None
+
+
 def _with_copies(asked: pl.DataFrame, copies: pl.DataFrame) -> pl.DataFrame:
     """Give a perturbed sample the accepted answers and options of its copy."""
     own = ("answers", "choices")

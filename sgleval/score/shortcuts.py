@@ -9,11 +9,11 @@ import polars as pl
 
 from sgleval.normalize import normalize_text
 from sgleval.score.groups import CATEGORY, GROUP, tag
-from sgleval.score.scores import score
+from sgleval.score.scores import is_whole, score
 from sgleval.score.value import value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sgleval.metrics.metric import Metric
 
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 def shortcuts(
-    samples: pl.DataFrame,
+    read: Callable[..., Iterable[pl.DataFrame]],
     metrics: Sequence[Metric],
     options: Callable[[Sequence[str]], Sequence[str]],
     *,
@@ -30,30 +30,21 @@ def shortcuts(
 ) -> list[Row]:
     """Return of each metric its value for one answer to all questions, and the level of chance.
 
-    `samples` has the columns of `samples.parquet`; `options` is the answer type's method, which
-    gives the closed set for a sample's choices. `majority` is the metric's value for the
-    `majority_answer`, the accepted answer of most samples (of several the first one). `chance` is
-    the mean of 1 / number of options; null where a metric does not count samples one by one.
-    Nothing where a sample's set is open.
+    `read()` gives parts of `samples.parquet`, `read(whole=True)` all of it in one; `options` is the
+    answer type's method, which gives the closed set for a sample's choices. `majority` is the
+    metric's value for the `majority_answer`, the accepted answer of most samples (of several the
+    first one). `chance` is the mean of 1 / number of options; null where a metric does not count
+    samples one by one. Nothing where a sample's set is open.
     """
-    sizes = [len(options(choices or ())) for choices in samples["choices"].to_list()]
-    if not sizes or not all(sizes):
+    chance = _chance(read(), options)
+    if chance is None:
         return []
-    most = _most_accepted(samples["answers"].to_list())
-    chance = sum(1 / size for size in sizes) / len(sizes)
-    told = samples.select(
-        "sample_id",
-        variant=pl.lit("majority"),
-        perturbation=pl.lit("none"),
-        answer=pl.lit(most),
-        text=pl.lit(most),
-    )
+    most = _most_accepted(answers for part in read() for answers in part["answers"].to_list())
     rows = []
     for metric in metrics:
-        scores = score(samples, told, [metric], group=group, category=category)
-        whole = scores.filter(pl.col("part").is_null()).join(
-            samples.select("sample_id", composed=tag(samples, category)), on="sample_id"
-        )
+        parts = read(whole=is_whole(metric))
+        told = [_told(part, most, metric, group, category) for part in parts]
+        whole = pl.concat(told, rechunk=True)
         figures = {"majority": value(whole, metric), "majority_answer": most}
         plain = metric.better == "higher" and metric.bounds == (0, 1) and metric.composite is None
         alone = plain and bool((whole["denominator"] == 1).all())
@@ -61,7 +52,38 @@ def shortcuts(
     return rows
 
 
-def _most_accepted(answers: Sequence[Sequence[str]]) -> str:
+def _chance(
+    parts: Iterable[pl.DataFrame], options: Callable[[Sequence[str]], Sequence[str]]
+) -> float | None:
+    """Return the mean of 1 / number of options, None where there are none or a set is open."""
+    total, n = 0.0, 0
+    for samples in parts:
+        for choices in samples["choices"].to_list():
+            size = len(options(choices or ()))
+            if not size:
+                return None
+            total, n = total + 1 / size, n + 1
+    return total / n if n else None
+
+
+def _told(
+    samples: pl.DataFrame, answer: str, metric: Metric, group: str, category: str
+) -> pl.DataFrame:
+    """Return what one answer to all questions scores, and the samples' categories."""
+    told = samples.select(
+        "sample_id",
+        variant=pl.lit("majority"),
+        perturbation=pl.lit("none"),
+        answer=pl.lit(answer),
+        text=pl.lit(answer),
+    )
+    scores = score(samples, told, [metric], group=group, category=category)
+    categories = samples.select("sample_id", composed=tag(samples, category))
+    whole = scores.filter(pl.col("part").is_null()).join(categories, on="sample_id")
+    return whole.select("numerator", "denominator", "composed")
+
+
+def _most_accepted(answers: Iterable[Sequence[str]]) -> str:
     """Return the accepted answer of most samples, as it is first written."""
     written: dict[str, str] = {}
     counts: Counter[str] = Counter()
