@@ -35,10 +35,10 @@ def test_it_grows_as_long_as_that_is_quicker_and_not_above_what_the_server_order
 @pytest.mark.parametrize("knee", [16, 32, 64])
 def test_it_goes_back_when_more_programs_only_queue(knee):
     server = Server(lambda size: 10.0 * min(size, knee))
-    server.end(200 * knee)
+    server.end(3000)
     assert knee in server.sizes
     assert max(server.sizes) <= 2 * knee
-    assert server.sizes.count(knee) > len(server.sizes) / 2
+    assert server.sizes.count(knee) > len(server.sizes) / 3  # it goes on trying now and then
 
 
 def test_it_tries_again_later_and_finds_a_server_that_has_grown():
