@@ -80,6 +80,7 @@ def _parts(whole: Summary) -> list[RenderableType]:
     parts += figures(summary)
     if summary["cost"] is not None:  # of others' predictions nobody knows it
         parts.append(_cost(summary))
+        parts += [Text(line) for line in _speed(summary.get("speed"))]
     if until := summary.get("until"):
         parts += [Text(line) for line in _until(until)]
     if check := summary.get("cache_check"):
@@ -155,6 +156,22 @@ def _until(found: Row) -> Iterator[str]:
     for row in found["intervals"]:
         between = f"{row['low']:.3f} to {row['high']:.3f}"
         yield f"{row['variant']}: {of} of all questions {between}, true at every look (95 %)"
+
+
+def _speed(speed: Row | None) -> Iterator[str]:
+    """Yield how quickly the answers came, if any were asked for."""
+    if speed is None:
+        return
+    rates = {kind: speed[f"{kind}_tokens_per_second"] for kind in ("computed", "completion")}
+    words = [f"{speed['requests_per_second']:.1f} requests/s"]
+    words += [f"{r:,.0f} {kind} tokens/s" for kind, r in rates.items() if r is not None]
+    words.append(
+        f"first result after {speed['first_result_seconds']:.1f} s,"
+        f" {speed['first_answer_seconds']:.2f} s of them asking"
+    )
+    if speed["server_idle_share"] is not None:
+        words.append(f"server idle {speed['server_idle_share']:.1%}")
+    yield " · ".join(words)
 
 
 class Bar:
