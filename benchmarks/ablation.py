@@ -15,23 +15,22 @@ and reports all that is in it, so that it can be done in pieces.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import tempfile
 import time
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 import arms
+import machine
 import timed
 
 from sgleval.runtime.connect import find_model
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
 QUESTION = "What is the total?"
@@ -49,18 +48,13 @@ NUMBERS = (1, 2, 4, 8)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--pages", type=int, default=12)
-    parser.add_argument("--side", type=int, default=896, help="pixels of a page [896]")
-    parser.add_argument("--keep", type=Path, help="append to this file, report all that is in it")
-    parser.add_argument("--models", type=Path, help="where the model is, or shall be, kept")
+    parser = timed.parser(__doc__, pages=12, side=896)
     given = parser.parse_args()
-    print(f"{arms.machine()}; {given.pages} pages of {given.side} pixels", flush=True)
+    print(f"{machine.described()}; {given.pages} pages of {given.side} pixels", flush=True)
     with tempfile.TemporaryDirectory(prefix="ablation-") as scratch:
         keep = given.keep or Path(scratch) / "measured.jsonl"
         measure(given, Path(scratch), keep)
-        report([timed.Measured(**json.loads(line)) for line in keep.read_text().splitlines()])
+        report(timed.kept(keep))
 
 
 def measure(given: argparse.Namespace, scratch: Path, keep: Path) -> None:
@@ -81,8 +75,7 @@ def measure(given: argparse.Namespace, scratch: Path, keep: Path) -> None:
             for number in random.sample(NUMBERS, len(NUMBERS)):  # what drifts hits all of them
                 names = "ablation", repetition, str(number)
                 measured = served.measure(names, partial(prepare, number))
-                with keep.open("a") as file:
-                    file.write(json.dumps(asdict(measured)) + "\n")
+                timed.append(keep, measured)
 
 
 def report(measured: list[timed.Measured]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import random
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -30,13 +29,6 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 DOT = 4  # pixels of one dot of noise: a page of 448 x 448 pixels is a file of some 40 KB
 TOKEN = 28  # pixels of one image token, each way
-
-
-def machine() -> str:
-    """Return the cores, the instructions that decide about bfloat16, and the load."""
-    known = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    flags = " ".join(flag for flag in ("avx512_bf16", "amx_bf16") if flag in known) or "no bf16"
-    return f"{os.cpu_count()} cores, {flags}, load {os.getloadavg()[0]:.1f}"
 
 
 def model_folder(given: Path) -> Path:

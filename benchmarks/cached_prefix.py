@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import large_model
+import machine
 import torch
 from PIL import Image
 
@@ -64,18 +65,12 @@ def main() -> None:
     parser.add_argument("--layer", action="store_true", help="without the server")
     given = parser.parse_args()
     began = time.monotonic()
-    print(f"{os.cpu_count()} cores, {cpu_flags()}, load {os.getloadavg()[0]:.1f}")
+    print(machine.described())
     one_layer()
     if not given.layer:
         with tempfile.TemporaryDirectory(prefix="qwen2-vl-") as folder:
             on_a_server(Path(folder), given.pages)
     print(f"{time.monotonic() - began:.0f} s in all")
-
-
-def cpu_flags() -> str:
-    """Return which of the instructions that decide about bfloat16 this machine has."""
-    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    return " ".join(flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags) or "no bf16"
 
 
 def one_layer() -> None:

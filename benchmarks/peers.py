@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 import large_model
 import peers_pages
 import peers_scores
-from cached_prefix import cpu_flags
+from machine import cpu_flags
 from peers_report import SCREENING, Records, print_report, settings_of
 from peers_server import facts_of, measure, serving
 from peers_tools import DOCUMENTED, GRID, OURS, PEERS, Form, Tools

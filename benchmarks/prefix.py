@@ -17,41 +17,38 @@ what was measured to a file and reports all that is in it, so that it can be don
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import arms
+import machine
 import prefix_arms
 import timed
 from prefix_arms import IN_ORDER, ROOMS, SGLEVAL, SHUFFLED, WARM_UP, Bench, arms_of
 
 from sgleval.runtime.connect import find_model
 
+if TYPE_CHECKING:
+    import argparse
+
 KINDS = ("run_batch,", "run_batch on our", "sgleval", "replay")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = timed.parser(__doc__, pages=24, side=448)
     parser.add_argument("--room", choices=ROOMS, help="for all pages or a third; both otherwise")
-    parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--pages", type=int, default=24)
-    parser.add_argument("--side", type=int, default=448, help="pixels of a page [448]")
     parser.add_argument("--arm", action="append", help="one by its name; all otherwise")
-    parser.add_argument("--keep", type=Path, help="append to this file, report all that is in it")
-    parser.add_argument("--models", type=Path, help="where the model is, or shall be, kept")
     given = parser.parse_args()
-    print(f"{arms.machine()}; {given.pages} pages of {given.side} pixels", flush=True)
+    print(f"{machine.described()}; {given.pages} pages of {given.side} pixels", flush=True)
     with tempfile.TemporaryDirectory(prefix="prefix-") as scratch:
         keep = given.keep or Path(scratch) / "measured.jsonl"
         for room in [given.room] if given.room else ROOMS:
             measure_room(given, room, Path(scratch) / room, keep)
-        report([timed.Measured(**json.loads(line)) for line in keep.read_text().splitlines()])
+        report(timed.kept(keep))
 
 
 def measure_room(given: argparse.Namespace, room: str, scratch: Path, keep: Path) -> None:
@@ -74,8 +71,7 @@ def measure_room(given: argparse.Namespace, room: str, scratch: Path, keep: Path
             random.shuffle(names)  # what drifts hits all of them
             for arm in names:
                 measured = bench.measure(room, repetition, arm)
-                with keep.open("a") as file:
-                    file.write(json.dumps(asdict(measured)) + "\n")
+                timed.append(keep, measured)
 
 
 def report(measured: list[timed.Measured]) -> None:

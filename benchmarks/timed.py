@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import json
 import os
 import re
 import sys
 import time
 import urllib.request
-from dataclasses import astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -177,3 +179,25 @@ def serving(model: Model, folder: Path, flags: Sequence[str], scratch: Path) -> 
             return speaking(url, model.template, connections, server.restart)
 
         yield Served(server, replace(model, open=speak), totals)
+
+
+def parser(doc: str | None, *, pages: int, side: int) -> argparse.ArgumentParser:
+    """Return the options of every benchmark of whole runs; its text opens with what it shows."""
+    made = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    made.add_argument("--repetitions", type=int, default=3)
+    made.add_argument("--pages", type=int, default=pages)
+    made.add_argument("--side", type=int, default=side, help=f"pixels of a page [{side}]")
+    made.add_argument("--keep", type=Path, help="append to this file, report all that is in it")
+    made.add_argument("--models", type=Path, help="where the model is, or shall be, kept")
+    return made
+
+
+def append(path: Path, measured: Measured) -> None:
+    """Add a line to a file of --keep."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(measured)) + "\n")
+
+
+def kept(path: Path) -> list[Measured]:
+    """Return all that a file of --keep holds."""
+    return [Measured(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]

@@ -20,7 +20,7 @@ from sgleval.runtime.traffic import Traffic
 from sgleval.runtime.window import Window
 from sgleval.sent import Sent
 from sgleval.store import Journal
-from sgleval.tables import Row, prediction
+from sgleval.tables import Row, headline, row_of
 from sgleval.task import Task
 
 FIRST = 20  # of the first requests ...
@@ -97,11 +97,8 @@ def ask(  # noqa: PLR0913  (what a command may want of it, by keyword)
                 *(request.key, request.variant, request.sample.id, outcome), request.perturbation
             )
             sent.add(request, outcome)
-            row = prediction(
-                *(request.sample, request.variant, entry),
-                *(plan.task.answer_of(request.variant), plan.task.extract),
-            )
-            watch.answered(row, _headline(plan.task, row, request))
+            row = row_of(plan.task, request, entry)
+            watch.answered(row, _headline(plan.task, request, row))
             if outcome.error is not None:
                 errors[outcome.error] += 1
             _stop_early(done, errors)
@@ -143,10 +140,9 @@ def _ceiling(plan: Plan) -> Ceiling | None:
     return Ceiling.of(template.folder, template.image)
 
 
-def _headline(task: Task, row: Row, request: Request) -> Ratio:
-    metric = task.measures[0]
+def _headline(task: Task, request: Request, row: Row) -> Ratio:
     try:
-        return metric.of(row.get("text" if metric.parser else "answer"), request.sample)
+        return headline(task, request, row)
     except UserError:  # scoring will name it; until then the answers are worth having
         return Ratio(0.0, 0.0)
 

@@ -114,6 +114,11 @@ def read(path: Path) -> dict[str, Any] | None:
         raise UserError(f"{path}: not written by sgleval; give another folder") from error
 
 
+def no_run(folder: Path) -> UserError:
+    """Return the mistake of naming a folder that holds no finished run."""
+    return UserError(f"{folder}: no finished run here; give the folder that `sgleval run` printed")
+
+
 def now() -> str:
     """Return the time in UTC, ISO 8601."""
     return dt.datetime.now(dt.UTC).isoformat()

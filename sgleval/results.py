@@ -39,7 +39,7 @@ from sgleval.tables import (
     PREDICTIONS,
     Row,
     copy_row,
-    prediction,
+    row_of,
     sample_row,
     samples_schema,
 )
@@ -80,9 +80,12 @@ def tabled(folder: Path, plan: Plan, journal: Journal, sent: Sent, began: float)
     _write_tables(folder, plan, journal)
     journal.forget()
     head = {"task": task.name, "model": plan.model.name, "note": plan.note}
-    tail = sent.summary(began) | {"constrained": manifest.is_constrained(plan), "tags": {}}
-    tail |= {"families": manifest.families(plan)}
-    tail |= {"shortcuts": shortcuts(Stored(folder).tables, task.measures, task.answer.options)}
+    tail = sent.summary(began) | {
+        "families": manifest.families(plan),
+        "shortcuts": shortcuts(Stored(folder).tables, task.measures, task.answer.options),
+        "constrained": manifest.is_constrained(plan),
+        "tags": {},
+    }
     return scored(folder, task.measures, head, tail)
 
 
@@ -101,8 +104,7 @@ def _write_tables(folder: Path, plan: Plan, journal: Journal) -> None:
             elif variant == first and (row := copy_row(request.perturbation, sample, original)):
                 copies.add(row)
             if (entry := journal.read(request.key)) is not None:
-                answer = task.answer_of(variant)
-                predictions.add(prediction(sample, variant, entry, answer, task.extract))
+                predictions.add(row_of(task, request, entry))
     if not plan.perturbations:  # the tables describe the last command
         (folder / "copies.parquet").unlink()
 
@@ -206,9 +208,7 @@ def rescore(
     """
     held, facts = manifest.read(folder / "summary.json"), manifest.read(folder / "run.json")
     if held is None or facts is None:
-        raise UserError(
-            f"{folder}: no finished run here; give the folder that `sgleval run` printed"
-        )
+        raise manifest.no_run(folder)
     if own := [] if names else [name for name in facts["metrics"] if name not in METRICS]:
         raise UserError(
             f"{folder}: the metric {own[0]!r} stands in the task file; run the task again (nothing"
@@ -216,13 +216,14 @@ def rescore(
         )
     metrics = [find_metric(name) for name in dict.fromkeys(names or facts["metrics"])]
     head = {name: held[name] for name in ("task", "model", "note")}
-    tail = {"cost": held["cost"] | {"sent": 0}, "reuse": None, "speed": None}
-    tail |= {
-        "cache_check": None,
+    known = {metric.name for metric in metrics}
+    tail = {
+        "cost": held["cost"] | {"sent": 0},
+        **dict.fromkeys(("reuse", "speed", "cache_check")),
         "until": held.get("until"),
         "families": facts.get("perturbations", {}),
+        "shortcuts": [row for row in held.get("shortcuts", ()) if row["metric"] in known],
+        "constrained": facts["constraint"] == "decoding",
+        "tags": tags or {},
     }
-    known = {metric.name for metric in metrics}
-    tail |= {"shortcuts": [row for row in held.get("shortcuts", ()) if row["metric"] in known]}
-    tail |= {"constrained": facts["constraint"] == "decoding", "tags": tags or {}}
     return scored(folder, metrics, head, tail).summary

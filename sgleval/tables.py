@@ -7,8 +7,10 @@ from typing import Any
 import polars as pl
 
 from sgleval.answers import UNPARSED, Answer, confidence, option_probabilities
+from sgleval.metrics.metric import Ratio
+from sgleval.plan import Request
 from sgleval.sample import Sample
-from sgleval.task import Extract
+from sgleval.task import Extract, Task
 
 _COLUMNS: dict[str, Any] = {
     "variant": pl.String,
@@ -108,6 +110,18 @@ def prediction(
             "error": f"{'extract' if extract else 'answer'}: {type(error).__name__}: {error}"
         }
     return row | {"text": text} | _read(sample, text, entry["meta"].get("answer") or {}, answer)
+
+
+def row_of(task: Task, request: Request, entry: Mapping[str, Any]) -> Row:
+    """Return the row of predictions of one of a task's requests."""
+    answer = task.answer_of(request.variant)
+    return prediction(request.sample, request.variant, entry, answer, task.extract)
+
+
+def headline(task: Task, request: Request, row: Row) -> Ratio:
+    """Return what a row of predictions scores by the task's first metric."""
+    metric = task.measures[0]
+    return metric.of(row.get("text" if metric.parser else "answer"), request.sample)
 
 
 def _text(variables: Mapping[str, str], extract: Extract | None) -> str:

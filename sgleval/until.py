@@ -1,6 +1,5 @@
 """Stop when it is known: images in random order until the interval is narrow (`--until`)."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +10,7 @@ from sgleval.errors import UserError
 from sgleval.plan import Plan, Request
 from sgleval.stats.sequence import ERROR, sequence
 from sgleval.store import Journal
-from sgleval.tables import prediction
+from sgleval.tables import headline, row_of
 
 FIRST, GROWTH = 8, 1.1
 """Images before the first look, and how their number grows from one look to the next."""
@@ -48,10 +47,10 @@ class Until:
         order = np.random.RandomState(self.plan.seed).permutation(self.images)
         self.ranks = np.full(len(keys), self.images)
         self.ranks[chosen] = order[places]
-        self.most = int(max(Counter(places.tolist()).values()))
+        asked = np.bincount(order[places], minlength=self.images)
+        self.most = int(asked.max())
         self._sums = {label: np.zeros(self.images) for label in self.plan.task.variants}
-        self._left = np.bincount(order[places], minlength=self.images) * len(self._sums)
-        self._asked = self._left / len(self._sums)
+        self._left, self._asked = asked * len(self._sums), asked.astype(np.float64)
 
     def _refuse(self) -> None:
         metric = self.plan.task.measures[0]
@@ -129,22 +128,20 @@ class Until:
         if entry is None:
             return None
         task = self.plan.task
-        answer = task.answer_of(request.variant)
-        row = prediction(request.sample, request.variant, entry, answer, task.extract)
-        metric = task.measures[0]
-        share = metric.of(row.get("text" if metric.parser else "answer"), request.sample)
+        share = headline(task, request, row_of(task, request, entry))
         if share.denominator != 1:
-            raise UserError(f"--until: {metric.name} does not count each sample once; name another")
+            name = task.measures[0].name
+            raise UserError(f"--until: {name} does not count each sample once; name another")
         return share.numerator
 
     def summary(self) -> dict[str, Any]:
         """Return the key `until` of the summary."""
-        self.is_known()
+        known = self.is_known()
         samples, of = (int((self.ranks < count).sum()) for count in (self.taken, self.images))
         return {
             "width": self.width,
             "of_difference": len(self._sums) > 1,
-            "known": all(high - low <= self.width for low, high in self.ends.values()),
+            "known": known,
             "intervals": [
                 {"variant": label, "low": low, "high": high}
                 for label, (low, high) in self.ends.items()

@@ -23,6 +23,12 @@ def ask(s, image, question):
 {code}
 task = Task(name="small", dataset=Dataset.files("data"), {fields})
 '''
+TOLD = """
+@sgl.function
+def told(s, image, question, instruction):
+    s += sgl.user(sgl.image(image) + question + instruction)
+    s += sgl.assistant(ANSWER.gen("answer"))
+"""
 FIELDS = {"program": "ask", "answer": "ANSWER", "metrics": "[exact_match]"}
 
 MODEL = '''from pathlib import Path

@@ -5,16 +5,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from small_project import row
+from small_project import TOLD, row
 from test_cli import call, mistake, signals
 
 __all__ = ["signals"]  # a fixture
 
-INSTRUCTED = """@sgl.function
-def told(s, image, question, instruction):
-    s += sgl.user(sgl.image(image) + question + instruction)
-    s += sgl.assistant(ANSWER.gen("answer"))
-"""
 GRID = 'grid(instruction={"bare": "", "brief": " Be brief."})'
 
 
@@ -118,7 +113,7 @@ def test_a_question_that_was_corrected_is_left_out(runs):
 
 
 def test_runs_of_one_model_are_called_by_their_folders(project):
-    project.write_task(code=INSTRUCTED, program="told", variants=GRID)
+    project.write_task(code=TOLD, program="told", variants=GRID)
     project.write_model(prompt=", prompt")
     both = ("--variant", "bare", "--variant", "brief")
     assert run(project, project.model, "runs/a", *both) == 0
@@ -282,11 +277,11 @@ def test_diff_counts_samples_that_changed_and_answers_in_one_run_alone(runs):
 
 
 def test_diff_of_runs_without_a_common_variant_shows_what_they_are(project):
-    project.write_task(code=INSTRUCTED, program="told", variants=GRID)
+    project.write_task(code=TOLD, program="told", variants=GRID)
     project.write_model(prompt=", prompt")
     run(project, project.model, "runs/a", "--variant", "bare", "--variant", "brief")
     more = 'grid(instruction={"x": ".", "y": "!"})'
-    project.write_task(code=INSTRUCTED, program="told", variants=more)
+    project.write_task(code=TOLD, program="told", variants=more)
     run(project, project.model, "runs/b", "--variant", "x", "--variant", "y")
     found = json.loads(call("diff", "runs/a", "runs/b", "--json").stdout)
     assert (found["answers"]["only_a"], found["answers"]["only_b"]) == (6, 6)

@@ -2,7 +2,7 @@
 
 import pytest
 from click.testing import CliRunner
-from small_project import row
+from small_project import TOLD, row
 
 from sgleval import evaluate
 from sgleval.ablate import ablate
@@ -11,12 +11,6 @@ from sgleval.errors import UserError
 from sgleval.task import load_task
 from sgleval.until import Until
 
-PROGRAM = """
-@sgl.function
-def told(s, image, question, instruction):
-    s += sgl.user(sgl.image(image) + question + instruction)
-    s += sgl.assistant(ANSWER.gen("answer"))
-"""
 TWO = "{'bare': {'instruction': ''}, 'terse': {'instruction': ' Be brief.'}}"
 
 
@@ -79,7 +73,7 @@ def test_failed_answers_count_as_the_worst(many):
 
 
 def test_of_several_variants_the_differences_have_to_be_known(many):
-    many.write_task(code=PROGRAM, program="told", variants=TWO)
+    many.write_task(code=TOLD, program="told", variants=TWO)
     many.write_model('if "brief" in prompt: return "nothing"', prompt=", prompt")
     done = ablate(load_task(many.task), many.model, until=0.3)
     found = done.runs[0].summary["until"]

@@ -47,8 +47,8 @@ def ablate(
     from sgleval.task import load_task
 
     console, errors = Console(stderr=as_json), Console(stderr=True)
-    labels = variants or list(load_task(task).variants)
-    loaded = chosen(task, data, labels, metrics)
+    whole = load_task(task)
+    loaded = chosen(whole, data, variants or list(whole.variants), metrics)
     found = find_model(model, server_flags, chat_template)
     with Bar(loaded.name, loaded.measures[0].name, errors) as bar:
         done = ablated(loaded, found, watch=bar, **given)

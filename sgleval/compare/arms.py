@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from sgleval.runtime.ledger import TOKENS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Row = dict[str, Any]
-
-TOKENS = ("prompt_tokens", "cached_tokens", "image_tokens", "completion_tokens")
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,9 +57,7 @@ def read_run(folder: Path) -> Stored:
     names = ("samples", "predictions", "scores")
     paths = {name: folder / f"{name}.parquet" for name in names}
     if facts is None or not all(path.is_file() for path in paths.values()):
-        raise UserError(
-            f"{folder}: no finished run here; give the folder that `sgleval run` printed"
-        )
+        raise manifest.no_run(folder)
     return Stored(folder, facts, **{name: pl.read_parquet(path) for name, path in paths.items()})
 
 

@@ -1,11 +1,11 @@
-"""Tables and cells that comparisons are shown with."""
+"""Tables and cells that runs and comparisons are shown with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD as LINES
+from rich.box import SIMPLE_HEAD as LINES  # narrow, and plain in a file
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
+WIDEST_NAME = 30
 LONGEST_CELL = 60
 LEAST_P = 0.001
 
@@ -36,6 +37,32 @@ def table(labels: Sequence[str], numbers: Sequence[str]) -> Table:
     return made
 
 
+def titled(title: str, *labels: str) -> Table:
+    """Return a table under a title, with a column for each label."""
+    # A Text everywhere: in a plain str `[unk]` would be taken for markup and vanish.
+    made = Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=LINES,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for label in labels:
+        made.add_column(label)
+    return made
+
+
+def add_names(made: Table, heading: str, names: Iterable[object], numbers: Iterable[str]) -> None:
+    """Add a column for names and one for each heading of numbers.
+
+    The name stays whole where the window is narrow; the other columns break their lines.
+    """
+    longest = max((len(str(name)) for name in names), default=0)
+    made.add_column(heading, min_width=min(longest, WIDEST_NAME))
+    for number in numbers:
+        made.add_column(number, justify="right")
+
+
 def brief(text: str | None) -> Text:
     """Return a text in one line, cut where it is long; where there is none that it failed."""
     if text is None:
@@ -49,7 +76,13 @@ def decimal(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _between(row: Row) -> str:
+def number(value: float | None) -> str:
+    """Return a count as it is, and anything else as `decimal` does."""
+    return str(value) if isinstance(value, int) else decimal(value)
+
+
+def between(row: Row) -> str:
+    """Return a row's interval, or nothing where it has none."""
     low, high = row["low"], row["high"]
     return "" if low is None or high is None else f"{low:.3f}–{high:.3f}"  # noqa: RUF001  (a range has an en dash)
 
@@ -83,7 +116,7 @@ def amount(value: float | None) -> str:
 
 VALUES: dict[str, Callable[[Row], str]] = {
     "value": lambda row: decimal(row["value"]),
-    "95 % CI": _between,
+    "95 % CI": between,
 }
 DIFFERENCES: dict[str, Callable[[Row], str]] = {
     "diff": _moved,

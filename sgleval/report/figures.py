@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from sgleval.report.cells import number
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -101,7 +103,7 @@ def _calibration(found: Row, *, several: bool) -> Table:
         table.add_column(heading, justify="right")
     for row in found["rows"]:
         label = [Text(_of(row, several=True).strip(" ()"))] if several else []
-        table.add_row(*label, *(_number(row[column]) for column in columns))
+        table.add_row(*label, *(number(row[column]) for column in columns))
     return table
 
 
@@ -127,12 +129,6 @@ def _of(row: Row, *, several: bool) -> str:
         return ""
     variant, perturbation = _run(row)
     return f" ({variant})" if perturbation == "none" else f" ({variant}, {perturbation})"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
 def _amount(value: float) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD as LINES
-from rich.table import Table
 from rich.text import Text
+
+from sgleval.report.cells import add_names, number, titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import RenderableType
+    from rich.table import Table
 
     Row = Mapping[str, Any]
 
@@ -47,24 +48,13 @@ def _named(variant: str) -> str:
 
 
 def _table(title: str, rows: Sequence[Row], families: Sequence[Row]) -> Table:
-    table = Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        box=LINES,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    longest = max(len(row["perturbation"]) for row in rows)
-    table.add_column("perturbation", min_width=min(longest, 30))
-    for heading in COLUMNS.values():
-        table.add_column(heading, justify="right")
+    table = titled(title)
+    add_names(table, "perturbation", (row["perturbation"] for row in rows), COLUMNS.values())
     for row in rows:
-        table.add_row(Text(row["perturbation"]), *(_number(row[name]) for name in COLUMNS))
+        table.add_row(Text(row["perturbation"]), *(number(row[name]) for name in COLUMNS))
     for row in families:
         if row["worst"] is not None:
-            cells = (
-                _number(row.get(name)) if row.get(name) is not None else "" for name in COLUMNS
-            )
+            cells = (number(row[name]) if name in row else "" for name in COLUMNS)
             table.add_row(Text(f"worst of {row['family']}", style="italic"), *cells)
     return table
 
@@ -80,9 +70,3 @@ def _shortcuts(summary: Row, headline: str | None) -> Iterator[str]:
             words.append(f"chance is {row['chance']:.3f}")
         if words:
             yield f"{headline} without looking: " + ", ".join(words)
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.3f}"

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from rich.box import SIMPLE_HEAD as LINES  # narrow, and plain in a file
 from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
@@ -20,12 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 from sgleval.metrics.metric import Ratio
+from sgleval.report.cells import add_names, between, decimal, titled
 from sgleval.report.figures import figures
 from sgleval.report.robustness import robustness
 
 Summary = Mapping[str, Any]
 Row = Mapping[str, Any]
-WIDEST_NAME = 30
 LINE_SECONDS = 20.0  # between two lines of one kind where there is no terminal
 _NUMBERS = re.compile(r"[0-9.]+")
 MOST_GROUPS = 20  # rows of one tag's table; summary.json has them all
@@ -94,30 +93,16 @@ def _parts(whole: Summary) -> list[RenderableType]:
 
 def _table(title: str, rows: Sequence[Row], name: str, *, several: bool) -> Table:
     """Return one table; columns that no row fills are left out."""
-    # A Text everywhere: in a plain str `[unk]` would be taken for markup and vanish.
-    table = Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        box=LINES,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
     counts = [c for c in ("failed", "unparsed", "truncated") if any(c in row for row in rows)]
-    if several:
-        table.add_column("variant")
-    # The name stays whole where the window is narrow; the other columns break their lines.
-    longest = max((len(str(row[name])) for row in rows), default=0)
-    table.add_column("" if name == "name" else name, min_width=min(longest, WIDEST_NAME))
-    for column in ("value", "95 % CI", "n", *counts):
-        table.add_column(column, justify="right")
+    table = titled(title, *(["variant"] if several else []))
+    heading, numbers = "" if name == "name" else name, ("value", "95 % CI", "n", *counts)
+    add_names(table, heading, (row[name] for row in rows), numbers)
     for row in rows:
-        low, high = row["low"], row["high"]
-        between = "" if low is None else f"{low:.3f}–{high:.3f}" if high is not None else ""  # noqa: RUF001  (a range has an en dash)
         table.add_row(
             *([Text(row["variant"])] if several else []),
             Text(str(row[name])),
-            "-" if row["value"] is None else f"{row['value']:.3f}",
-            between,
+            decimal(row["value"]),
+            between(row),
             str(row["n"]),
             *(str(row.get(count, "")) for count in counts),
         )
