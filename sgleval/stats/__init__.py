@@ -10,9 +10,7 @@ from sgleval.stats.interval import (
     interval,
     wilson,
 )
-from sgleval.stats.means import macro_mean, representation_bias
 from sgleval.stats.paired import Difference, difference
-from sgleval.stats.pairs import pair_accuracy, pair_threshold, winoground
 from sgleval.stats.permutation import permutation
 from sgleval.stats.power import detectable, sample_size
 from sgleval.stats.ranks import mean_win_rate, win_rates
@@ -31,16 +29,11 @@ __all__ = [
     "difference",
     "holm",
     "interval",
-    "macro_mean",
     "mcnemar",
     "mean_win_rate",
-    "pair_accuracy",
-    "pair_threshold",
     "permutation",
-    "representation_bias",
     "sample_size",
     "sequence",
     "wilson",
     "win_rates",
-    "winoground",
 ]
