@@ -150,7 +150,7 @@ def _figures(
             scores.put(found)
             sums.add(samples, predictions, found)
             if metric is telling:
-                told.append(judged(predictions, found, [metric]))
+                told.append(judged(samples, predictions, found, [metric]))
         yield sums.figures()
 
 

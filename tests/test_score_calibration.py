@@ -9,6 +9,7 @@ from sgleval.metrics import METRICS
 from sgleval.metrics import calibration as figures
 from sgleval.score import calibration, efficiency, score
 from sgleval.score import judged as judge
+from sgleval.score.resampled import RESAMPLED
 
 
 def judged(answers, metrics=("exact_match",), **columns):
@@ -17,18 +18,20 @@ def judged(answers, metrics=("exact_match",), **columns):
     )
     answered = predictions(answers, **columns)
     chosen = [METRICS[name] for name in metrics]
-    return judge(answered, score(asked, answered, chosen), chosen)
+    return judge(asked, answered, score(asked, answered, chosen), chosen)
 
 
 SURE = [0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5]
 RIGHT = [*"xxxyxxyxyy"]
+ENDS = [f"{name}_{end}" for name in RESAMPLED for end in ("low", "high")]
 
 
 def test_calibration_has_the_figures_of_the_reference():
     found = calibration(judged(RIGHT, confidence=SURE), constrained=True)
     assert (found["metric"], found["constrained"]) == ("exact_match", True)
     [row] = found["rows"]
-    bins = row.pop("bins")
+    bins, ends = row.pop("bins"), {name: row.pop(name) for name in [*row] if name in ENDS}
+    assert all(ends[f"{name}_low"] < row[name] < ends[f"{name}_high"] for name in RESAMPLED)
     assert row == {
         "variant": "default",
         "perturbation": "none",
@@ -40,6 +43,9 @@ def test_calibration_has_the_figures_of_the_reference():
         "ece_equal_width": pytest.approx(0.185),
         "brier": pytest.approx(0.19625),
         "selective_area": pytest.approx(0.811428571428571),
+        "method": "cluster bootstrap, 10,000 resamples, percentile",
+        "clusters": 10,
+        "seed": 0,
         "selective_accuracy": {"0.1": 1.0, "0.25": 1.0, "0.5": 0.8, "0.75": pytest.approx(5 / 7)},
     }
     assert [(b["low"], b["high"], b["n"]) for b in bins] == [
@@ -52,6 +58,32 @@ def test_samples_without_confidence_are_left_out_and_counted():
     columns = {"confidence": [0.9, None, 0.2], "error": [None, "reset", None]}
     [row] = calibration(judged(["x", None, "y"], **columns), constrained=None)["rows"]
     assert (row["n"], row["without"], row["accuracy"]) == (2, 1, 0.5)
+
+
+def test_images_are_resampled_whole():
+    """Both images give 0.5 right at 0.9 and 0.5: no resample can differ."""
+    images = [{"answers": ["x"], "image_ids": [f"img{at // 2}"]} for at in range(4)]
+    asked, answered = samples(images), predictions([*"xyxy"], confidence=[0.9, 0.5] * 2)
+    chosen = [METRICS["exact_match"]]
+    told = judge(asked, answered, score(asked, answered, chosen), chosen)
+    [row] = calibration(told, constrained=False)["rows"]
+    assert row["clusters"] == 2
+    for name in RESAMPLED:
+        assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx((row[name],) * 2)
+
+
+def test_where_there_is_no_interval_the_method_says_why():
+    [row] = calibration(judged(["x"], confidence=[0.9]), constrained=None)["rows"]
+    assert (row["method"], row["clusters"], row["seed"]) == ("none: one image", 1, None)
+    assert {row[end] for end in ENDS} == {None}
+    typos = judged(RIGHT, confidence=SURE, perturbation=["typos"] * 10)
+    [row] = calibration(typos, constrained=None)["rows"]
+    assert (row["method"], row["brier_low"]) == ("none: perturbed copies", None)
+
+
+def test_the_same_answers_have_the_same_intervals():
+    found = [calibration(judged(RIGHT, confidence=SURE), constrained=True) for _ in range(2)]
+    assert json.dumps(found[0]) == json.dumps(found[1])
 
 
 def test_no_confidence_is_no_calibration():

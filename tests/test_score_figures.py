@@ -79,6 +79,17 @@ def test_sets_composites_and_guesses_are_said():
     assert "alone:" not in text
 
 
+def test_the_line_under_the_groups_has_the_interval():
+    gap = {"tag": "kind", "metric": "anls", "variant": "default", "perturbation": "none"}
+    gap |= {"gap": 0.5, "ratio": 0.25, "small": ["A"], "gap_low": 0.125, "gap_high": 0.75}
+    rows = [result(tag="kind", group=name) for name in "AB"]
+    text = as_text(summary(result(), groups=rows, gaps=[gap | {"alike_high": 0.375}]))
+    line = "gap 0.500 (95 % CI 0.125–0.750), by chance up to 0.375, ratio 0.250"  # noqa: RUF001
+    assert f"{line}; under 10 samples: A" in text
+    text = as_text(summary(result(), groups=rows, gaps=[gap | {"gap_low": None, "gap_high": None}]))
+    assert "gap 0.500, ratio 0.250;" in text
+
+
 @pytest.mark.parametrize(
     ("constrained", "words"),
     [
@@ -91,12 +102,14 @@ def test_the_calibration_table_says_how_answers_were_decoded(constrained, words)
     figures = {
         "n": 300, "accuracy": 0.5, "confidence": 0.75, "ece_equal_mass": 0.25,
         "ece_equal_width": 0.125, "brier": None, "selective_area": 0.5,
+        "selective_area_low": 0.375, "selective_area_high": 0.625,
     }  # fmt: skip
     rows = [{"variant": "default", "perturbation": "none"} | figures]
     found = {"metric": "anls", "constrained": constrained, "rows": rows}
     text = as_text(summary(result(), calibration=found))
     assert words in text
     assert "0.125" in text
+    assert "selective area    0.500  0.375–0.625  300" in text  # noqa: RUF001  (a range)
     figures["n"] = 299
     few = as_text(summary(result(), calibration=found | {"rows": [rows[0] | figures]}))
     assert "under 300 samples say little about calibration" in few

@@ -81,9 +81,9 @@ def number(value: float | None) -> str:
     return str(value) if isinstance(value, int) else decimal(value)
 
 
-def between(row: Row) -> str:
-    """Return a row's interval, or nothing where it has none."""
-    low, high = row["low"], row["high"]
+def between(row: Row, of: str = "") -> str:
+    """Return a row's interval, or that of what it names, or nothing where it has none."""
+    low, high = row.get(f"{of}low"), row.get(f"{of}high")
     return "" if low is None or high is None else f"{low:.3f}–{high:.3f}"  # noqa: RUF001  (a range has an en dash)
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
 from rich.text import Text
 
-from sgleval.report.cells import number
+from sgleval.report.cells import add_names, between, decimal, titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rich.console import RenderableType
+    from rich.table import Table
 
     Row = Mapping[str, Any]
 
@@ -20,6 +20,15 @@ MOST_UNPARSED, MOST_TRUNCATED = 0.05, 0.01
 """Above these shares a score says more of the prompt or the limit than of the model."""
 
 FEWEST_FOR_CALIBRATION = 300
+
+CALIBRATION = {
+    "accuracy": "accuracy",
+    "confidence": "confidence",
+    "ece_equal_mass": "ECE, equal mass",
+    "ece_equal_width": "ECE, equal width",
+    "brier": "Brier",
+    "selective_area": "selective area",
+}
 
 UNITS = {"prompt_tokens": "prompt tokens", "completion_tokens": "completion tokens", "seconds": "s"}
 
@@ -30,7 +39,7 @@ def figures(summary: Row) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(line) for line in _counted(summary, several=several)]
     if calibration := summary.get("calibration"):
         if all(row["n"] >= FEWEST_FOR_CALIBRATION for row in calibration["rows"]):
-            parts.append(_calibration(calibration, several=several))
+            parts += _calibration(calibration, several=several)
         else:
             line = f"under {FEWEST_FOR_CALIBRATION} samples say little about calibration"
             parts.append(Text(f"{line}: its figures are in summary.json alone"))
@@ -83,28 +92,16 @@ def _labels(summary: Row, *, several: bool) -> Iterator[str]:
         yield f"answers read{_of(mine[0], several=several)}: {counts}"
 
 
-def _calibration(found: Row, *, several: bool) -> Table:
+def _calibration(found: Row, *, several: bool) -> tuple[Table, Text]:
     decoding = {True: "constrained decoding, which inflates it", False: "free decoding"}
     source = decoding.get(found["constrained"], "decoding that is not known")
-    title = f"calibration by {found['metric']}; confidence of {source}"
-    table = Table(title=Text(title, style="bold"), title_justify="left")
-    if several:
-        table.add_column("variant")
-    columns = {
-        "n": "n",
-        "accuracy": "accuracy",
-        "confidence": "confidence",
-        "ece_equal_mass": "ECE, equal mass",
-        "ece_equal_width": "equal width",
-        "brier": "Brier",
-        "selective_area": "selective area",
-    }
-    for heading in columns.values():
-        table.add_column(heading, justify="right")
+    table = titled(f"calibration by {found['metric']}", *(["variant"] if several else []))
+    add_names(table, "", CALIBRATION.values(), ("value", "95 % CI", "n"))
     for row in found["rows"]:
         label = [Text(_of(row, several=True).strip(" ()"))] if several else []
-        table.add_row(*label, *(number(row[column]) for column in columns))
-    return table
+        for key, name in CALIBRATION.items():
+            table.add_row(*label, name, decimal(row[key]), between(row, f"{key}_"), str(row["n"]))
+    return table, Text(f"confidence of {source}")
 
 
 def _efficiency(summary: Row, *, several: bool) -> Iterator[str]:

@@ -126,7 +126,10 @@ def _gap(row: Row, *, several: bool) -> str:
     ratio = "" if row["ratio"] is None else f", ratio {row['ratio']:.3f}"
     small = f"; under 10 samples: {', '.join(row['small'])}" if row["small"] else ""
     name = f" ({row['variant']})" if several else ""
-    return f"gap {row['gap']:.3f}{ratio}{name}{small}"
+    ends = between(row, "gap_")
+    around = f" (95 % CI {ends})" if ends else ""
+    alike = f", by chance up to {row['alike_high']:.3f}" if ends else ""
+    return f"gap {row['gap']:.3f}{around}{alike}{ratio}{name}{small}"
 
 
 def _until(found: Row) -> Iterator[str]:

@@ -14,7 +14,11 @@ from sgleval.metrics.calibration import (
     selective_accuracy,
     selective_area,
 )
+from sgleval.score.gaps import PERTURBED
 from sgleval.score.groups import parted
+from sgleval.score.resampled import RESAMPLED, Ranked
+from sgleval.stats import bootstrap, no_bootstrap, numbered
+from sgleval.stats.interval import NO_VALUE
 
 if TYPE_CHECKING:
     from sgleval.score.correct import Judged
@@ -32,18 +36,24 @@ def calibration(told: Judged, *, constrained: bool | None) -> Row | None:
     perturbation: `n` samples with a confidence and those `without` (failed, or the backend gave
     none), the mean `confidence` and `accuracy`, `ece_equal_mass` and `ece_equal_width` over 10
     bins, `brier`, `selective_area`, `selective_accuracy` by coverage, and the reliability `bins` of
-    equal width that are not empty.
+    equal width that are not empty. Both errors, `brier` and `selective_area` have the ends `…_low`
+    and `…_high` of their bootstrap (`method`, `clusters`, `seed`; null of perturbed copies).
     """
     predictions = told.predictions
     if told.metric is None or predictions["confidence"].null_count() == predictions.height:
         return None
     keys, rows = ["variant", "perturbation"], []
+    originals = predictions.filter(pl.col("perturbation") == "none").height
     for key, group in parted(predictions, keys):
         # A product of rounded probabilities may be a hair above 1.
         sure = pl.col("confidence").clip(0, 1)
-        known = group.select(sure, pl.col("correct").cast(pl.Float64)).drop_nulls()
+        known = group.select(sure, pl.col("correct").cast(pl.Float64), "cluster").drop_nulls()
         counts = {"n": known.height, "without": group.height - known.height}
-        rows.append(dict(zip(keys, key, strict=True)) | counts | _figures(known))
+        row = dict(zip(keys, key, strict=True)) | counts | _figures(known)
+        if row["perturbation"] == "none":
+            rows.append(row | _intervals(known, originals))
+        else:
+            rows.append(row | no_bootstrap(RESAMPLED, PERTURBED, None))
     return {"metric": told.metric, "constrained": constrained, "rows": rows}
 
 
@@ -61,3 +71,12 @@ def _figures(known: pl.DataFrame) -> Row:
         },
         "bins": [found._asdict() for found in reliability_bins(sure, right) if found.n],
     }
+
+
+def _intervals(known: pl.DataFrame, samples: int) -> Row:
+    """Return the intervals over resampled images; `samples` are those of all variants."""
+    image, images = numbered(known["cluster"])
+    if known.is_empty():
+        return no_bootstrap(RESAMPLED, NO_VALUE, images)
+    ranked = Ranked.of(known["confidence"], known["correct"], image)
+    return bootstrap(RESAMPLED, ranked.figures, images, samples)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from sgleval.score.groups import shown
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,7 +48,8 @@ class Judged(NamedTuple):
     """Of each prediction what efficiency and calibration go by, whether it is right among it."""
 
     predictions: pl.DataFrame
-    """`failed`, `correct` (null everywhere where no metric can tell) and columns of predictions."""
+    """`cluster` (the images), `failed`, `correct` (null where no metric can tell) and columns of
+    predictions."""
     metric: str | None
     """The one that told."""
 
@@ -54,10 +57,18 @@ class Judged(NamedTuple):
 COLUMNS = ("confidence", "prompt_tokens", "completion_tokens", "seconds")
 
 
-def judged(predictions: pl.DataFrame, scores: pl.DataFrame, metrics: Sequence[Metric]) -> Judged:
+def judged(
+    samples: pl.DataFrame,
+    predictions: pl.DataFrame,
+    scores: pl.DataFrame,
+    metrics: Sequence[Metric],
+) -> Judged:
     """Return for efficiency and calibration the predictions that a metric scored, or all."""
     right, keys = correct(scores, metrics), ["variant", "perturbation", "sample_id"]
-    known = predictions.select(*keys, *COLUMNS, failed=pl.col("error").is_not_null())
+    images = samples.select("sample_id", cluster=shown(samples).hash())
+    known = predictions.select(*keys, *COLUMNS, failed=pl.col("error").is_not_null()).join(
+        images, on="sample_id", how="left", maintain_order="left"
+    )
     if right is None:
         return Judged(_slim(known.with_columns(correct=pl.lit(None, pl.Boolean))), None)
     told = known.join(right.drop("metric"), on=keys, maintain_order="left")

@@ -10,15 +10,12 @@ from sgleval.score.groups import CATEGORY, GROUP
 from sgleval.score.sums import RUN, Scope, Sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sgleval.metrics.metric import Metric
 
 MOST_GROUPS = 50
 """A tag with more distinct values is an id and no grouping."""
-
-FEW = 10
-"""A group of fewer samples is flagged: its value may be chance."""
 
 Row = dict[str, Any]
 
@@ -45,7 +42,9 @@ def summarize(
     `results` has a row per variant, perturbation and metric; `groups` also per tag and its value,
     without tags of more than 50 distinct values: those are ids. `gaps` has a row per tag of several
     groups, variant, perturbation and metric: the `gap` between the greatest and the least of the
-    groups' values, their `ratio` (least / greatest), the number of `groups` that have a value, and
+    groups' values, with the ends `gap_low` and `gap_high` of its bootstrap (`seed`; null of
+    perturbed copies), and `alike_low` and `alike_high`, between which it would lie if the groups
+    did not differ; their `ratio` (least / greatest), the number of `groups` that have a value, and
     those that are `small`, with fewer than 10 samples. `parts` has a row per field, for metrics
     that score the fields of a structured answer. `rules` and `labels` say of a metric with
     a parser of its own how often each rule fired and, of a closed set, each answer was read.
@@ -96,36 +95,9 @@ def merged(figures: Iterable[Mapping[str, list[Row]]], scope: Scope) -> dict[str
     tags = {name: at for at, name in enumerate(scope.tags)}
 
     def order(row: Row) -> tuple[Any, ...]:
-        group = (tags[row["tag"]], row["group"]) if "tag" in row else ()
+        group = (tags[row["tag"]], row.get("group", "")) if "tag" in row else ()
         return (*group, *(places[key][row[key]] for key in RUN))
 
-    for name in ("results", "groups", "parts"):
+    for name in ("results", "groups", "gaps", "parts"):
         lists[name].sort(key=order)
-    return lists | {"gaps": _gaps(lists["groups"])}
-
-
-def _gaps(groups: Sequence[Row]) -> list[Row]:
-    """Return how far apart the groups of each tag are; a tag of one group has no gap."""
-    rows = []
-    for key, members in _by(groups, ("tag", *RUN, "metric")):
-        if len(members) > 1:
-            found = [row["value"] for row in members if row["value"] is not None]
-            small = [row["group"] for row in members if row["n"] < FEW]
-            rows.append(key | _gap(found) | {"groups": len(found), "small": small})
-    return rows
-
-
-def _gap(values: Sequence[float]) -> Row:
-    if len(values) < 2:  # noqa: PLR2004  (a gap is between two)
-        return {"gap": None, "ratio": None}
-    least, greatest = min(values), max(values)
-    return {"gap": greatest - least, "ratio": least / greatest if greatest else None}
-
-
-def _by(rows: Sequence[Row], names: Sequence[str]) -> Iterator[tuple[Row, list[Row]]]:
-    """Yield what the rows have in common under `names`, and those rows, as they first come."""
-    found: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        found.setdefault(tuple(row[name] for name in names), []).append(row)
-    for key, members in found.items():
-        yield dict(zip(names, key, strict=True)), members
+    return lists

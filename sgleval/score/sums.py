@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from sgleval.score.gaps import gaps
 from sgleval.score.groups import CATEGORY, GROUP, clusters, parted, shown, tag
 from sgleval.score.value import value, weight
 from sgleval.stats import Interval, described_composite, described_interval
@@ -75,21 +76,25 @@ class Sums:
             "labels": self._readings("parsed", "label"),
         }
         if not self._rows:
-            return {"results": [], "groups": [], "parts": [], **read}
+            return {"results": [], "groups": [], "gaps": [], "parts": [], **read}
         rows = pl.concat(self._rows, rechunk=True)
         self._rows.clear()
         fields = rows.filter(pl.col("part").is_not_null())
         if not fields.is_empty():
             rows = rows.filter(pl.col("part").is_null())
         groups: list[Row] = []
+        apart: list[Row] = []
         for name in self.scope.tags:
             tagged = rows.rename({TAG.format(name): "group"}).drop_nulls("group")
             named = self._estimates(tagged, ["group", *RUN, "metric"], COUNTS[:2])
-            groups += [{"tag": name} | _bare(row) for row in named]
+            named = [{"tag": name} | _bare(row) for row in named]
+            apart += gaps(named, tagged, self.metric)
+            groups += named
         parts = self._estimates(fields, ["metric", "part", *RUN], COUNTS[:1])
         return {
             "results": self._estimates(rows, [*RUN, "metric"], COUNTS),
             "groups": groups,
+            "gaps": apart,
             "parts": [_bare(row) for row in parts],
             **read,
         }

@@ -1,6 +1,6 @@
 """Intervals and tests for samples that share images: the image is the unit throughout."""
 
-from sgleval.stats.bootstrap import bootstrap
+from sgleval.stats.bootstrap import bootstrap, no_bootstrap, numbered
 from sgleval.stats.interval import (
     Interval,
     composite_interval,
@@ -31,6 +31,8 @@ __all__ = [
     "interval",
     "mcnemar",
     "mean_win_rate",
+    "no_bootstrap",
+    "numbered",
     "permutation",
     "sample_size",
     "sequence",
