@@ -81,6 +81,11 @@ FUNCTIONS = {
     ),
     "win_rate": lambda c: stats.win_rates(c["values"], c["direction"]),
     "mean_win_rate": mean_win_rate,
+    "pair_accuracy": lambda c: stats.pair_accuracy(c["pairs"]),
+    "pair_threshold": lambda c: stats.pair_threshold(c["pairs"], c["threshold"])._asdict(),
+    "winoground": lambda c: stats.winoground(c["scores"])._asdict(),
+    "macro_mean": lambda c: stats.macro_mean(c["leaves"])._asdict(),
+    "representation_bias": lambda c: stats.representation_bias(c["counts"], c.get("list_sizes")),
     "wilson": lambda c: stats.wilson(c["right"], c["n"]),
     "wilson_fallback": wilson_of_equal,
     "interval_clustered": spread,
@@ -98,8 +103,6 @@ FUNCTIONS = {
 }
 ELSEWHERE = {"robustness", "robustness_family", "robustness_family_ratio", "group_gap"}
 """In test_score_robustness.py and test_score_gaps.py."""
-UNUSED = {"pair_accuracy", "pair_threshold", "winoground", "macro_mean", "representation_bias"}
-"""No task or table has a use for these."""
 
 
 def cases():
@@ -112,7 +115,7 @@ def close(expected, tolerance):
     return pytest.approx(expected, abs=tolerance)
 
 
-@pytest.mark.parametrize("case", [case for case in cases() if case["name"] in FUNCTIONS])
+@pytest.mark.parametrize("case", [case for case in cases() if case["name"] not in ELSEWHERE])
 def test_the_reference_case_holds(case):
     found = FUNCTIONS[case["name"]](case["input"])
     assert found == close(case["expected"], case.get("tolerance", 1e-9))
@@ -121,7 +124,7 @@ def test_the_reference_case_holds(case):
 def test_every_kind_of_case_is_looked_at():
     if not CASES.exists():
         pytest.skip(f"no {CASES.name} of the reference cases beside the repository")
-    assert {case["name"] for case in cases()} == {*FUNCTIONS, *ELSEWHERE, *UNUSED}
+    assert {case["name"] for case in cases()} == {*FUNCTIONS, *ELSEWHERE}
 
 
 # The page's own numbers, for where the cases are not.
@@ -172,7 +175,28 @@ def test_win_rates_of_the_page():
     assert stats.win_rates([0.5, 0.6, 0.6, 0.9], "lower") == [1, 0.5, 0.5, 0]
 
 
+def test_pairs_of_the_page():
+    pairs = [(0.9, 0.7), (0.8, 0.6), (0.4, 0.3), (0.6, 0.6)]
+    assert stats.pair_accuracy(pairs) == 0.75
+    assert stats.pair_threshold(pairs) == pytest.approx((0.5, 0.5, 0.75, 0.6))
+    assert stats.winoground([[0.9, 0.2], [0.3, 0.8]]) == (True, True, True)
+    assert stats.winoground([[0.9, 0.2], [0.95, 0.8]]) == (False, False, False)
+
+
+def test_macro_means_and_representation_of_the_page():
+    assert stats.macro_mean({"a": [0.8, 0.4], "b": [0.5], "c": [0.9]}) == pytest.approx(
+        (2 / 3, 0.65)
+    )
+    assert stats.representation_bias([3, 1]) == 0.25
+    assert stats.representation_bias([4, 0, 0]) == pytest.approx(2 / 3)
+    assert stats.representation_bias([1, 1, 1], [20, 16, 20]) == pytest.approx(2 / 39)
+    assert stats.representation_bias([0, 0]) is None
+
+
 def test_what_is_empty_has_no_value():
+    assert stats.pair_accuracy([]) is None
+    assert stats.pair_threshold([]) == (None, None, None, None)
+    assert stats.macro_mean({"a": []}) is None
     assert stats.mean_win_rate([]) == []
     assert stats.holm([]) == []
 

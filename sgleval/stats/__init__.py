@@ -10,7 +10,9 @@ from sgleval.stats.interval import (
     interval,
     wilson,
 )
+from sgleval.stats.means import macro_mean, representation_bias
 from sgleval.stats.paired import Difference, difference
+from sgleval.stats.pairs import pair_accuracy, pair_threshold, winoground
 from sgleval.stats.permutation import permutation
 from sgleval.stats.power import detectable, sample_size
 from sgleval.stats.ranks import mean_win_rate, win_rates
@@ -29,13 +31,18 @@ __all__ = [
     "difference",
     "holm",
     "interval",
+    "macro_mean",
     "mcnemar",
     "mean_win_rate",
     "no_bootstrap",
     "numbered",
+    "pair_accuracy",
+    "pair_threshold",
     "permutation",
+    "representation_bias",
     "sample_size",
     "sequence",
     "wilson",
     "win_rates",
+    "winoground",
 ]
