@@ -4,7 +4,8 @@
 
 First one layer, both methods in this process in turns, on one thread. Then a real server with a
 model whose language part has 358M parameters: of each page (1024 image tokens) the first question
-computes the image, five siblings find it in the cache. Every question is asked once with each
+computes its prefix, five siblings find it in the cache. The page is shown once beforehand, so that
+its preprocessing and vision embedding are there for both. Every question is asked once with each
 method, one right after the other on the same server; the figure is the median of their ratios.
 """
 
@@ -205,6 +206,7 @@ def random_page(seed: int) -> str:
 def ask_all(asker: Asker, page: str) -> list[dict[Arm, Asked]]:
     """Ask each question of a page with both methods, which take turns in going first."""
     salt = uuid.uuid4().hex
+    asker.ask("ours", page, "?", f"shown {salt}")
     return [
         {
             arm: asker.ask(arm, page, question, salt)

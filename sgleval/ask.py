@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from sgleval.cache_check import probe, recheck
 from sgleval.ceiling import Ceiling
-from sgleval.dispatch import arranger, room, warm, weights
+from sgleval.dispatch import arranger, room, tails, warm, weights
 from sgleval.errors import RunError, UserError
 from sgleval.metrics.metric import Ratio
 from sgleval.plan import SAMPLING, Plan, Request
@@ -67,7 +67,8 @@ def ask(  # noqa: PLR0913  (what a command may want of it, by keyword)
     """
     total, kept, missing = _missing(plan, journal)
     watch.begin(total, kept)
-    sent, errors, weighed = Sent(_ceiling(plan)), Counter[str](), weights(plan)
+    sent, errors, tail = Sent(_ceiling(plan)), Counter[str](), tails(plan)
+    weighed = weights(plan, tail)
     staged = [missing] if stages is None else (_missing(stage, journal)[2] for stage in stages)
     parts = (part for part in staged if any(part.mask))
     first = next(parts, None)
@@ -84,7 +85,7 @@ def ask(  # noqa: PLR0913  (what a command may want of it, by keyword)
         alone = warm(backend, plan)
         pace = _pace(concurrency, backend, plan)
         window = Window[Request, Outcome](
-            *(groups, arranger(backend, plan), weighed.of, room(backend)), alone=alone
+            *(groups, arranger(backend, tail), weighed.of, room(backend)), alone=alone
         )
         if isinstance(backend, SglangBackend):
             sent.traffic = backend.client.traffic = Traffic()

@@ -16,8 +16,10 @@ from sgleval.runtime.run_batch import Outcome
 from sgleval.runtime.sglang import SglangBackend
 from sgleval.runtime.window import WORTH_AN_EMPTY_SLOT, leader_first
 
-ROOM = 0.8  # of the cache for open groups; the rest is for what is being written
-SIBLING_TOKENS = 64  # a question and its answer behind the shared prefix, before one is seen
+ROOM = 0.9  # of the cache for open groups; the rest is for what they share and for guesses
+ANSWER_TOKENS = 32  # before one is seen
+
+Tail = Callable[[Prompt], Sequence[int] | Sequence[str]]
 
 
 def room(backend: Any) -> float:
@@ -42,14 +44,9 @@ def warm(backend: Any, plan: Plan) -> bool:
     return False
 
 
-def arranger(backend: Any, plan: Plan) -> Callable[[Sequence[Request]], Sequence[Place]]:
-    """Return what says which request of a group waits for which one.
-
-    Where prompts part after the last image is read in the model's tokens, or else in words.
-    """
+def tails(plan: Plan) -> Tail:
+    """Return what reads a prompt behind its last image: in the model's tokens, or else in words."""
     template = plan.model.template
-    if not isinstance(backend, SglangBackend):  # a user's own model has no cache of prefixes
-        return leader_first
     reader = prompt_tokens(template.folder, template.image) if template.folder else None
 
     def tail(prompt: Prompt) -> Sequence[int] | Sequence[str]:
@@ -57,51 +54,72 @@ def arranger(backend: Any, plan: Plan) -> Callable[[Sequence[Request]], Sequence
             return re.findall(r"\s?\w+|\W", prompt.text.rpartition(template.image)[2])
         return reader.cut(prompt.text)[1] if prompt.images else reader.of_prefix(prompt.text)
 
+    return tail
+
+
+def arranger(backend: Any, tail: Tail) -> Callable[[Sequence[Request]], Sequence[Place]]:
+    """Return what says which request of a group waits for which one, by where prompts part."""
+    if not isinstance(backend, SglangBackend):  # a user's own model has no cache of prefixes
+        return leader_first
+
     def arrange(group: Sequence[Request]) -> Sequence[Place]:
         prompts = [request.prompt for request in group if request.prompt is not None]
         if len(prompts) < len(group) or len(group) == 1:
             return leader_first(group)
-        tails = [tail(prompt) for prompt in prompts]
-        return places(tails, shared=WORTH_AN_EMPTY_SLOT if prompts[0].images else 0)
+        shared = WORTH_AN_EMPTY_SLOT if prompts[0].images else 0
+        return places([tail(prompt) for prompt in prompts], shared)
 
     return arrange
 
 
-def weights(plan: Plan) -> "Weights":
+def weights(plan: Plan, tail: Tail) -> "Weights":
     """Return what weighs a plan's groups, by the model's own processor where that is known."""
     folder = plan.model.template.folder
     count = image_tokens(folder) if folder else None
-    return Weights(count) if count else Weights()
+    return Weights(tail, count) if count else Weights(tail)
 
 
 @dataclass
 class Weights:
-    """How many tokens of the server's cache a group needs: guessed from pixels, then learned."""
+    """How many tokens of the server's cache a group needs of its own: guessed, then learned."""
 
+    tail: Tail
+    """Reads a prompt behind its last image."""
     count: Callable[[int, int], float] = lambda width, height: width * height / 784
     """An image's tokens from its size: 28 times 28 pixels each unless the processor is known."""
     scale: float | None = None
-    """The most that an answered prompt had over the guess; None before the first one."""
-    sibling: int | None = None
-    """The most tokens that one took behind what was cached, its answer's too; None likewise."""
+    """The most that a leader took before its question, over the guess; None before one is seen."""
+    behind: int | None = None
+    """The most that a sibling took beyond its question, with its answer; None likewise."""
+    _heard: bool = False
 
     def of(self, group: Sequence[Request]) -> float:
         """Return the tokens that a group holds while it is open."""
-        return (self.scale or 1.0) * self._guess(group[0]) + len(group) * (
-            self.sibling or SIBLING_TOKENS
-        )
+        behind = ANSWER_TOKENS if self.behind is None else self.behind
+        questions = sum(self._question(request) + behind for request in group)
+        return (self.scale or 1.0) * self._images(group[0]) + questions
 
     def learn(self, request: Request, outcome: Outcome) -> None:
-        """Correct both by an answered prompt; what found most of it cached is a sibling."""
-        tokens, cached = (outcome.tokens.get(f"{kind}_tokens") for kind in ("prompt", "cached"))
-        if not tokens or outcome.requests != 1:
-            return
-        self.scale = max(self.scale or 0.0, tokens / self._guess(request))
-        if cached and 2 * cached > tokens:
-            behind = tokens - cached + (outcome.tokens.get("completion_tokens") or 0)
-            self.sibling = max(self.sibling or 0, behind)
+        """Correct both by an answered prompt; what found most of it cached is a sibling.
 
-    def _guess(self, request: Request) -> float:
-        """Return a prompt's tokens, at four characters each of the question."""
-        images = sum(self.count(*image.size) for image in request.sample.images)
-        return images + len(request.sample.question) / 4 + 1
+        The very first one is passed over: it may have computed what all prompts share.
+        """
+        tokens, cached = (outcome.tokens.get(f"{kind}_tokens") for kind in ("prompt", "cached"))
+        first, self._heard = not self._heard, True
+        if first or not tokens or outcome.requests != 1:
+            return
+        own = tokens - (cached or 0) - self._question(request)
+        if 2 * (cached or 0) > tokens:
+            answer = outcome.tokens.get("completion_tokens") or 0
+            self.behind = max(self.behind or 0, own + answer)
+        else:
+            self.scale = max(self.scale or 0.0, own / self._images(request))
+
+    def _images(self, request: Request) -> float:
+        return sum(self.count(*image.size) for image in request.sample.images) or 1.0
+
+    def _question(self, request: Request) -> int:
+        """Return the tokens behind the last image, by characters where nobody knows the prompt."""
+        if request.prompt is None:
+            return len(request.sample.question) // 4
+        return len(self.tail(request.prompt))

@@ -248,7 +248,9 @@ def test_a_run_of_which_most_fail_stops_and_says_why(project):
     assert (
         str(error.value) == "20 of the first 20 requests failed, most with: ValueError: no memory"
     )
-    assert len(project.calls()) <= 22
+    assert (
+        len(project.calls()) <= 23
+    )  # the 20th, another done with it, two that start before they are seen
 
 
 def test_half_of_the_first_failing_does_not_stop_it(project):

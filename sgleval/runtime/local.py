@@ -12,7 +12,7 @@ from sgleval.fingerprint import digest
 from sgleval.runtime.jinja import from_folder
 from sgleval.runtime.model import Model, Tell, speaking, wait_for
 from sgleval.runtime.served import find_served
-from sgleval.runtime.server import Server, has_gpu
+from sgleval.runtime.server import Server
 from sgleval.runtime.template import Template
 
 HARMLESS = re.compile(
@@ -100,7 +100,7 @@ def _own_server(
             "flags": list(flags),
         },
         open=serve,
-        concurrency=32 if has_gpu() else 8,
+        concurrency=32,
     )
 
 
