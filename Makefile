@@ -18,9 +18,12 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/help_time.py
+	$(BIN)/python benchmarks/startup.py --repetitions 2
 	$(BIN)/python benchmarks/vision_attention.py
 	$(BIN)/python benchmarks/cached_prefix.py --layer
 	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/overhead.py --programs 500 --repetitions 1
+	$(BIN)/python benchmarks/scale.py --samples 10000
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@echo "Installing SGLang and what it needs into .venv: some 10 GB, a few minutes."

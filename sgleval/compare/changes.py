@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sgleval.compare.arms import Row
-    from sgleval.compare.load import Stored
+    from sgleval.compare.load import KeptRun
 
 UNTOLD = ("start", "end", "counts")
 """Facts that differ from run to run, or that the answers say better."""
@@ -25,7 +25,7 @@ UNTOLD = ("start", "end", "counts")
 KEYS = ["variant", "perturbation", "sample_id"]
 
 
-def differences(a: Stored, b: Stored) -> dict[str, Any]:
+def differences(a: KeptRun, b: KeptRun) -> dict[str, Any]:
     """Return what differs between two runs.
 
     `manifest` has a row `fact, a, b` per fact that is not the same, by its path (`model.flags`).
@@ -42,7 +42,7 @@ def differences(a: Stored, b: Stored) -> dict[str, Any]:
     }
 
 
-def _tables(folder: Path, run: Stored) -> Tables:
+def _tables(folder: Path, run: KeptRun) -> Tables:
     known = tuple(METRICS[name] for name in run.facts["metrics"] if name in METRICS)
     tables = (run.samples, run.predictions, run.scores)
     return Tables(str(folder), run.facts["task"], *tables, known)

@@ -26,7 +26,7 @@ FILES = "files of predictions"
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class KeptRun:
     """A run folder as it was read."""
 
     folder: Path
@@ -47,7 +47,7 @@ class Stored:
         return f"{self.model} ({'free' if free else 'constrained'})"
 
 
-def read_run(folder: Path) -> Stored:
+def read_run(folder: Path) -> KeptRun:
     """Read a run folder.
 
     Raises:
@@ -58,7 +58,7 @@ def read_run(folder: Path) -> Stored:
     paths = {name: folder / f"{name}.parquet" for name in names}
     if facts is None or not all(path.is_file() for path in paths.values()):
         raise manifest.no_run(folder)
-    return Stored(folder, facts, **{name: pl.read_parquet(path) for name, path in paths.items()})
+    return KeptRun(folder, facts, **{name: pl.read_parquet(path) for name, path in paths.items()})
 
 
 def load(paths: Sequence[Path], names: Sequence[str], columns: Columns) -> list[Tables]:
@@ -105,7 +105,7 @@ def _nameable(metrics: Sequence[Metric]) -> list[Metric]:
     return [metric for metric in metrics if metric.name in METRICS]
 
 
-def _of_run(run: Stored, names: Sequence[str], columns: Columns) -> Tables:
+def _of_run(run: KeptRun, names: Sequence[str], columns: Columns) -> Tables:
     own = {
         name: _of_task_file(name, run.scores)
         for name in run.facts["metrics"]
@@ -139,7 +139,7 @@ def _of_task_file(name: str, scores: pl.DataFrame) -> Metric:
     return Metric(unknown, name, None, (0, 1 if within else None), "the task file")
 
 
-def _labels(paths: Sequence[Path], stored: dict[Path, Stored]) -> list[str]:
+def _labels(paths: Sequence[Path], stored: dict[Path, KeptRun]) -> list[str]:
     """Return the shortest kind of name by which no two runs of a task are called the same."""
     kinds: list[Callable[[Path], str]] = [
         lambda path: stored[path].model if path in stored else path.name,
