@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sgleval.cache_check import probe, recheck
 from sgleval.ceiling import Ceiling
@@ -22,6 +22,9 @@ from sgleval.sent import Sent
 from sgleval.store import Journal
 from sgleval.tables import Row, headline, row_of
 from sgleval.task import Task
+
+if TYPE_CHECKING:
+    from array import array
 
 FIRST = 20  # of the first requests ...
 MOST_FAILED = 0.5  # ... may fail before the run stops
@@ -111,11 +114,24 @@ def ask(  # noqa: PLR0913  (what a command may want of it, by keyword)
 
 def _missing(plan: Plan, journal: Journal) -> tuple[int, int, Plan]:
     """Return how many answers a plan needs, how many are there, and the plan of the others."""
+    if plan.keys is not None:
+        return _missing_of_many(plan, plan.keys, journal)
     total, kept, mask = 0, 0, bytearray(len(plan.mask))
     for position, halves in plan.keyed():
         there = sum(map(journal.has, halves))
         total, kept, mask[position] = total + len(halves), kept + there, there < len(halves)
     return total, kept, replace(plan, mask=bytes(mask))
+
+
+def _missing_of_many(plan: Plan, keys: "array[int]", journal: Journal) -> tuple[int, int, Plan]:
+    """Return the same where the keys of all samples are known, in a twentieth of the time."""
+    import numpy as np
+
+    chosen = np.frombuffer(plan.mask, np.bool_)
+    there = journal.have(keys).reshape(len(chosen), -1)
+    lacking = chosen & ~there.all(axis=1)
+    kept = there[chosen]
+    return kept.size, int(kept.sum()), replace(plan, mask=lacking.tobytes())
 
 
 def _order(plan: Plan, journal: Journal, *, planned: bool) -> Iterator[list[Request]]:

@@ -57,7 +57,7 @@ class Way:
 
     label: str
     bound: Callable[[Sample], Mapping[str, Any]]
-    encoded: Any
+    encoded: str
     """What stands for the arguments in keys."""
     tags: tuple[str, ...]
     """The tags that reach the program."""
@@ -70,7 +70,7 @@ def ways_of(task: Task, model: Model) -> list[Way]:
         Way(
             label,
             partial(bind.bind, program, arguments, clean=clean),
-            arguments_of(label, arguments),
+            digest(arguments_of(label, arguments)),
             bind.tags_taken(program, arguments),
         )
         for label, arguments in task.variants.items()
@@ -134,12 +134,7 @@ class Plan:
 
     def keyed(self) -> Iterator[tuple[int, Sequence[int]]]:
         """Yield each chosen sample's position and the halves of the keys of its requests."""
-        positions, many = compress(range(len(self.mask)), self.mask), len(self.task.variants)
-        if self.keys is not None:
-            for position in positions:
-                yield position, self.keys[position * many : (position + 1) * many]
-            return
-        ways = ways_of(self.task, self.model)
+        positions, ways = compress(range(len(self.mask)), self.mask), ways_of(self.task, self.model)
         for position, sample in zip(positions, self.samples(), strict=True):
             yield position, [half_of(request.key) for request in self._requests_of(sample, ways)]
 

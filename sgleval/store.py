@@ -4,10 +4,11 @@ import contextlib
 import fcntl
 import io
 import json
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
@@ -17,6 +18,10 @@ from sgleval.errors import RunError, UserError
 from sgleval.fingerprint import half_of
 from sgleval.runtime.ledger import TOKENS
 from sgleval.runtime.run_batch import Outcome
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Entry = dict[str, Any]
 KEY = slice(len('{"key": "'), len('{"key": "') + 32)
@@ -64,20 +69,20 @@ class Journal:
         self._file.close()
 
     def _index(self) -> None:
-        offset = 0
+        keys, places, offset = array("Q"), array("Q"), 0
         for line in self._lines:
-            if not offset:  # made large enough at once, it leaves no smaller ones behind
-                self._places = Places(self.path.stat().st_size // len(line))
             if not line.endswith(b"\n"):  # torn: the process died while it wrote
                 self._cut(offset)
                 break
-            with contextlib.suppress(ValueError):  # no line of ours: what it held is asked again
-                self._place(line, offset)
+            try:
+                key = int(line[KEY][16:], 16)  # half_of, without making it text
+            except ValueError:  # no line of ours: what it held is asked again
+                pass
+            else:
+                keys.append(key)
+                places.append(_place(line, offset))
             offset += len(line)
-        self._end = offset
-
-    def _place(self, line: bytes, offset: int) -> None:
-        self._places.set(half_of(line[KEY].decode()), 2 * offset + (OK not in line[:64]))
+        self._end, self._places = offset, Places.of(keys, places)
 
     def __contains__(self, key: str) -> bool:
         """Say whether a key is answered; a failed one is asked again."""
@@ -87,6 +92,10 @@ class Journal:
         """Say so by half of the key (`fingerprint.half_of`)."""
         place = self._places.get(half)
         return place is not None and place % 2 == 0
+
+    def have(self, halves: "array[int]") -> "NDArray[np.bool_]":
+        """Say so of many at once."""
+        return self._places.of_all(halves) % 2 == 0  # ABSENT is odd, too
 
     def clear(self) -> None:
         """Start over."""
@@ -125,7 +134,7 @@ class Journal:
             raise RunError(
                 f"{self.path}: {error.strerror}; make room and run the command again"
             ) from error
-        self._place(line, self._end)
+        self._places.set(half_of(key), _place(line, self._end))
         self._end += len(line)
         return entry
 
@@ -148,6 +157,10 @@ class Journal:
             return None
         self._lines.seek(place // 2)
         return _parsed(self._lines.readline())
+
+
+def _place(line: bytes, offset: int) -> int:
+    return 2 * offset + (OK not in line[:64])
 
 
 def _parsed(line: bytes) -> Entry:

@@ -195,3 +195,10 @@ def test_file_name_counts_as_image(tmp_path):
 )
 def test_a_dataset_is_called_like_its_folder_or_file(tmp_path, path, name):
     assert Files(tmp_path / path).name == name
+
+
+@pytest.mark.parametrize("text", ["123456789012345678901234567890", "NaN", '"\\ud800"', "1e400"])
+def test_what_the_quick_reader_of_json_refuses_or_rounds_is_read_by_the_other(tmp_path, text):
+    (tmp_path / "data.jsonl").write_text(f'{{"id": {text}}}\n')
+    [(_, row)] = read_jsonl(tmp_path / "data.jsonl")
+    assert repr(row["id"]) == repr(json.loads(text))

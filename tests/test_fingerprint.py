@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import picture
 
+from sgleval import fingerprint
 from sgleval.answers import Choice, ShortText
 from sgleval.errors import UserError
 from sgleval.fingerprint import answer_key, argument, arguments_of, program_digest
@@ -247,7 +248,8 @@ SAMPLE = {
 
 
 def key(identity="run", arguments=None, taken=("kind",), **fields):
-    return answer_key(identity, Sample(**SAMPLE | fields), taken, arguments or {})
+    bound = fingerprint.digest(arguments_of("terse", arguments or {}))
+    return answer_key(identity, Sample(**SAMPLE | fields), taken, bound)
 
 
 @pytest.mark.parametrize(

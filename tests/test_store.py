@@ -4,11 +4,13 @@ import json
 import os
 import resource
 import tracemalloc
+from array import array
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sgleval.dataset.keys import ABSENT, Places
 from sgleval.errors import RunError, UserError
 from sgleval.runtime.run_batch import Outcome
 from sgleval.store import Journal
@@ -202,3 +204,32 @@ def test_of_a_reply_only_what_tables_are_made_of_is_kept(tmp_path):
         "finish_reason": {"type": "stop"},
         "output_top_logprobs": [[[-0.1, 5, "yes"]], []],
     }
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2**64 - 1) | st.integers(0, 3), st.integers(0, 2**64 - 2)),
+        max_size=60,
+    )
+)
+def test_places_made_at_once_are_those_set_one_by_one(pairs):
+    one_by_one = Places()
+    for key, number in pairs:
+        one_by_one.set(key, number)
+    at_once = Places.of(array("Q", [key for key, _ in pairs]), array("Q", [n for _, n in pairs]))
+    assert len(at_once) == len(one_by_one)
+    assert all(at_once.get(key) == one_by_one.get(key) for key in range(5))
+    keys = [key for key, _ in pairs]
+    assert all(at_once.get(key) == one_by_one.get(key) for key in keys)
+    asked = array("Q", [*keys, *range(5)])
+    of_all = [one_by_one.get(key) for key in asked]
+    assert at_once.of_all(asked).tolist() == [ABSENT if n is None else n for n in of_all]
+    at_once.set(7, 8)
+    assert at_once.get(7) == 8
+
+
+def test_places_made_at_once_keep_keys_that_want_one_slot():
+    keys = array("Q", [7 + (n << 32) for n in range(2000)])
+    places = Places.of(keys, array("Q", range(2000)))
+    assert [places.get(key) for key in keys] == list(range(2000))
+    assert places.get(7 + (2000 << 32)) is None

@@ -1,16 +1,21 @@
 """Rows of files: JSON Lines, CSV and Parquet, alone or in a folder beside their images."""
 
+import contextlib
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import orjson
+
 from sgleval.dataset.rows import Placed, Row
 from sgleval.errors import UserError
 
 _DECODER = json.JSONDecoder()
+LONG_NUMBER = re.compile(r"\d{19}")
 LONGEST_CELL = 2**31 - 1  # a data URL is longer than the 128 KiB that the csv module allows
 
 
@@ -79,7 +84,7 @@ def read_jsonl(path: Path) -> Iterator[Placed]:
         if line.isspace():
             continue
         try:
-            row = _DECODER.decode(line.rstrip("\r\n"))  # behind it columns begin again
+            row = _decoded(line)
         except json.JSONDecodeError as error:
             where = f"{name}:{number}:{error.colno}"
             raise UserError(f"{where}: {error.msg}; write one JSON object per line") from error
@@ -87,6 +92,18 @@ def read_jsonl(path: Path) -> Iterator[Placed]:
             found = type(row).__name__
             raise UserError(f"{name}:{number}:1: found a {found}; write one JSON object per line")
         yield f"{name}:{number}", row
+
+
+def _decoded(line: str) -> Any:
+    """Return what a line holds, by the quicker reader where both say the same.
+
+    The other one also reads whole numbers beyond 64 bits, NaN, and half of a surrogate pair, and
+    names the column of a mistake.
+    """
+    if LONG_NUMBER.search(line) is None:
+        with contextlib.suppress(orjson.JSONDecodeError):
+            return orjson.loads(line)
+    return _DECODER.decode(line.rstrip("\r\n"))  # behind it columns begin again
 
 
 def read_csv(path: Path) -> Iterator[Placed]:

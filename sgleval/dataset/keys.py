@@ -3,8 +3,15 @@
 import hashlib
 from array import array
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
 from sgleval.sample import Image
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ABSENT = 2**64 - 1
 
 
 def key_of(content: str | bytes) -> int:
@@ -63,16 +70,56 @@ class Seen:
 
 
 class Places(Seen):
-    """A map from 64-bit keys to numbers below 2^64, in 24 to 48 bytes each."""
+    """A map from 64-bit keys to numbers below 2^64 - 1, in 24 to 48 bytes each."""
 
     def __init__(self, expected: int = 0) -> None:
         super().__init__(expected)
         self._numbers = _free(len(self._slots))
 
+    @classmethod
+    def of(cls, keys: "array[int]", numbers: "array[int]") -> Self:
+        """Make the map of many keys at once; of equal ones the last number counts."""
+        import numpy as np
+
+        places = cls(len(keys))
+        if not keys:
+            return places
+        latest_first = np.maximum(np.frombuffer(keys, np.uint64)[::-1], 1)
+        distinct, latest = np.unique(latest_first, return_index=True)
+        wanted = np.frombuffer(numbers, np.uint64)[::-1][latest]
+        slots, held = (np.frombuffer(of, np.uint64) for of in (places._slots, places._numbers))
+        mask = len(slots) - 1
+        slot, waiting = (distinct & np.uint64(mask)).astype(np.int64), np.arange(len(distinct))
+        while waiting.size:  # all at once what `_slot` and `_fill` do
+            free = waiting[slots[slot[waiting]] == 0]
+            taken, one = np.unique(slot[free], return_index=True)
+            slots[taken], held[taken] = distinct[free[one]], wanted[free[one]]
+            waiting = waiting[slots[slot[waiting]] != distinct[waiting]]
+            slot[waiting] = (slot[waiting] + 1) & mask
+        places._count = len(distinct)
+        return places
+
     def get(self, key: int) -> int | None:
         """Return the number of a key, or None where it has none."""
         slot = self._slot(key)
         return self._numbers[slot] if self._slots[slot] else None
+
+    def of_all(self, keys: "array[int]") -> "NDArray[np.uint64]":
+        """Return what `get` returns of many keys, `ABSENT` for those without a number."""
+        import numpy as np
+
+        wanted = np.maximum(np.frombuffer(keys, np.uint64), 1)
+        slots, held = (np.frombuffer(of, np.uint64) for of in (self._slots, self._numbers))
+        mask = len(slots) - 1
+        slot, waiting = (wanted & np.uint64(mask)).astype(np.int64), np.arange(len(wanted))
+        found = np.full(len(wanted), ABSENT, np.uint64)
+        while waiting.size:
+            there = slots[slot[waiting]]
+            hit = there == wanted[waiting]
+            found[waiting[hit]] = held[slot[waiting[hit]]]
+            waiting = waiting[~hit & (there != 0)]
+            slot[waiting] = (slot[waiting] + 1) & mask
+        return found
 
     def set(self, key: int, number: int) -> None:
         """Give a key a number in place of the one it had."""

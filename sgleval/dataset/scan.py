@@ -7,7 +7,7 @@ two sets that find duplicates), so a million rows stream.
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -112,6 +112,9 @@ class _Scanner:
         self.problems = Problems()
         self.ids, self.image_keys = array("Q"), array("Q")
         self.seen_ids, self.seen_images = Seen(), Seen()
+        self.shown: Sequence[Image] = ()
+        """The images of the last sample that could be read."""
+        self.shown_key = 0
         self.most_images = 0
         self.broken: set[str] = set()
         self.sizes: Counter[tuple[int, int]] = Counter()
@@ -129,8 +132,13 @@ class _Scanner:
         found = self._check(made, key)
         for problem in found:
             self.problems.add(f"{where}: {problem}")
-        if not found and all(self._readable(image, where) for image in made.images):
-            self._keep(where, made, key)
+        if found:
+            return
+        if made.images != self.shown:  # neighbours mostly share theirs
+            if not all(self._readable(image, where) for image in made.images):
+                return
+            self.shown, self.shown_key = made.images, key_of_images(made.images)
+        self._keep(where, made, key)
 
     def _check(self, sample: Sample, key: int) -> list[str]:
         found = []
@@ -174,7 +182,7 @@ class _Scanner:
             self.problems.add(f"{where}: {error if isinstance(error, UserError) else half}")
             return
         self.ids.append(key)
-        self.image_keys.append(key_of_images(sample.images))
+        self.image_keys.append(self.shown_key)
         self.most_images = max(self.most_images, len(sample.images))
         for tag in sample.tags:
             self.tags[tag] += 1
