@@ -95,7 +95,8 @@ class Journal:
 
     def have(self, halves: "array[int]") -> "NDArray[np.bool_]":
         """Say so of many at once."""
-        return self._places.of_all(halves) % 2 == 0  # ABSENT is odd, too
+        there: NDArray[np.bool_] = self._places.of_all(halves) % 2 == 0  # ABSENT is odd, too
+        return there
 
     def clear(self) -> None:
         """Start over."""

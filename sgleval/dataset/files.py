@@ -15,7 +15,7 @@ from sgleval.dataset.rows import Placed, Row
 from sgleval.errors import UserError
 
 _DECODER = json.JSONDecoder()
-LONG_NUMBER = re.compile(r"\d{19}")
+LONG_NUMBER = re.compile(r"[0-9]{19}")
 LONGEST_CELL = 2**31 - 1  # a data URL is longer than the 128 KiB that the csv module allows
 
 

@@ -5,6 +5,7 @@ two sets that find duplicates), so a million rows stream.
 """
 
 import hashlib
+import operator
 from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -134,7 +135,7 @@ class _Scanner:
             self.problems.add(f"{where}: {problem}")
         if found:
             return
-        if made.images != self.shown:  # neighbours mostly share theirs
+        if not _same(made.images, self.shown):
             if not all(self._readable(image, where) for image in made.images):
                 return
             self.shown, self.shown_key = made.images, key_of_images(made.images)
@@ -212,6 +213,11 @@ class _Scanner:
             unreachable_ids=tuple(self.unreachable_ids),
             problems=self.problems,
         )
+
+
+def _same(images: Sequence[Image], before: Sequence[Image]) -> bool:
+    """Say whether two samples have the very same objects, as neighbours mostly do."""
+    return len(images) == len(before) and all(map(operator.is_, images, before))
 
 
 def _name(image: Image) -> str:
