@@ -181,6 +181,16 @@ def test_what_a_generator_yields_is_checked():
     assert line.startswith("<lambda>() row 1: image 'a.png' is relative")
 
 
+def test_a_generator_that_raises_is_named_with_its_line():
+    def rows(seed):
+        yield row(image=png())
+        raise OSError("no disk")
+
+    (line,) = problems(Dataset.generate(rows))
+    assert line.startswith("rows() raised OSError: no disk (")
+    assert line.endswith(") after 1 rows")
+
+
 def test_relative_paths_start_at_the_task_file_and_data_at_the_working_folder(
     folder, tmp_path, monkeypatch
 ):

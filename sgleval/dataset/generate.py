@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from sgleval.dataset.rows import Placed
+from sgleval.dataset.rows import Placed, raised
 from sgleval.errors import UserError
 
 RowsOf = Callable[[int], Iterable[dict[str, Any]]]
@@ -40,8 +40,20 @@ class Generated:
 
     def rows(self, seed: int) -> Iterator[Placed]:
         """Yield what the function yields, numbered from 1."""
-        for number, row in enumerate(self.function(seed), start=1):
+        for number, row in enumerate(self._yielded(seed), start=1):
             where = f"{self.name}() row {number}"
             if not isinstance(row, dict):
                 raise UserError(f"{where}: is {row!r:.60}; yield dicts")
             yield where, row
+
+    def _yielded(self, seed: int) -> Iterator[Any]:
+        """Yield the same; whatever the user's function raises becomes a line."""
+        number = 0
+        try:
+            for row in self.function(seed):
+                number += 1
+                yield row
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"{raised(f'{self.name}()', error)} after {number} rows") from error

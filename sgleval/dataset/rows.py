@@ -81,9 +81,9 @@ def called(to_sample: ToSample, given: Row | list[Row]) -> Sample:
         row = given[0] if isinstance(given, list) else given
         if error.args and error.args[0] not in row:
             raise UserError(f"has no column {error.args[0]!r}; {columns_of(row)}") from error
-        raise UserError(_words(error)) from error
+        raise UserError(raised("to_sample", error)) from error
     except Exception as error:  # the user's code: any mistake in it is a line of the report
-        raise UserError(_words(error)) from error
+        raise UserError(raised("to_sample", error)) from error
     if not isinstance(sample, Sample):
         raise UserError(f"to_sample returned {sample!r:.60}; return a Sample")
     return sample
@@ -94,10 +94,11 @@ def columns_of(row: Row) -> str:
     return f"its columns are {', '.join(row)}" if row else "the row is empty"
 
 
-def _words(error: Exception) -> str:
+def raised(function: str, error: Exception) -> str:
+    """Return what a function of the user's raised, and where, in a line."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     text = " ".join(str(error).split())
-    return f"to_sample raised {type(error).__name__}: {text} ({frame.filename}:{frame.lineno})"
+    return f"{function} raised {type(error).__name__}: {text} ({frame.filename}:{frame.lineno})"
 
 
 def _images(row: Row) -> Sequence[Any]:
