@@ -1,6 +1,10 @@
 """Evaluate vision-language models on visual question answering with SGLang programs."""
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# What polars frees goes back to the system at once: a large run keeps to what it holds.
+os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
 
 if TYPE_CHECKING:
     from sgleval.dataset import Dataset

@@ -125,6 +125,12 @@ def test_efficiency_is_per_sample_and_per_right_answer():
     }
 
 
+def test_the_tokens_of_a_large_run_are_more_than_32_bits_count():
+    tokens = pl.Series([2**31, 2**31, 2**31], dtype=pl.UInt32)
+    [row] = efficiency(judged(["x", "x", "x"], prompt_tokens=tokens))
+    assert row["per_sample"]["prompt_tokens"] == 2**31
+
+
 def test_nothing_right_or_nobody_to_say_so_is_null():
     [row] = efficiency(judged(["y"], prompt_tokens=[7]))
     assert (row["right"], row["per_right"]["prompt_tokens"]) == (0, None)

@@ -50,10 +50,16 @@ def calibration(told: Judged, *, constrained: bool | None) -> Row | None:
         known = group.select(sure, pl.col("correct").cast(pl.Float64), "cluster").drop_nulls()
         counts = {"n": known.height, "without": group.height - known.height}
         row = dict(zip(keys, key, strict=True)) | counts | _figures(known)
-        if row["perturbation"] == "none":
-            rows.append(row | _intervals(known, originals))
+        image, images = numbered(known["cluster"])
+        if row["perturbation"] != "none":
+            between = no_bootstrap(RESAMPLED, PERTURBED, None)
+        elif known.is_empty():
+            between = no_bootstrap(RESAMPLED, NO_VALUE, images)
         else:
-            rows.append(row | no_bootstrap(RESAMPLED, PERTURBED, None))
+            ranked = Ranked.of(known["confidence"], known["correct"], image)
+            del known, image  # a million samples take 8 MB a column
+            between = bootstrap(RESAMPLED, ranked.figures, images, originals)
+        rows.append(row | between)
     return {"metric": told.metric, "constrained": constrained, "rows": rows}
 
 
@@ -71,12 +77,3 @@ def _figures(known: pl.DataFrame) -> Row:
         },
         "bins": [found._asdict() for found in reliability_bins(sure, right) if found.n],
     }
-
-
-def _intervals(known: pl.DataFrame, samples: int) -> Row:
-    """Return the intervals over resampled images; `samples` are those of all variants."""
-    image, images = numbered(known["cluster"])
-    if known.is_empty():
-        return no_bootstrap(RESAMPLED, NO_VALUE, images)
-    ranked = Ranked.of(known["confidence"], known["correct"], image)
-    return bootstrap(RESAMPLED, ranked.figures, images, samples)

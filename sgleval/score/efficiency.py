@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from sgleval.score.groups import parted
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from sgleval.score.correct import Judged
 
 KINDS = ("prompt_tokens", "completion_tokens", "seconds")
@@ -41,7 +41,7 @@ def efficiency(told: Judged) -> list[Row]:
 def _sum(group: pl.DataFrame, kind: str) -> float | None:
     answered = group.filter(~group["failed"])
     known = answered.height > 0 and answered[kind].null_count() == 0
-    return float(group[kind].sum()) if known else None
+    return float(group[kind].cast(pl.Float64).sum()) if known else None  # 32 bits would overflow
 
 
 def _over(sums: dict[str, float | None], count: int | None) -> dict[str, float | None]:
