@@ -2,6 +2,7 @@
 
 import json
 
+import polars as pl
 import pytest
 from test_score import predictions, samples
 

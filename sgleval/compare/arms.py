@@ -90,5 +90,8 @@ def _sum(answers: pl.DataFrame, column: str) -> Any:
     if column not in answers.columns:  # others' predictions
         return None
     answered = answers.filter(pl.col("error").is_null())
-    known = answered.height > 0 and answered[column].null_count() == 0
-    return answers[column].sum() if known else None
+    if answered.is_empty() or answered[column].null_count():
+        return None
+    values = answers[column]
+    # Tokens are kept in 32 bits, which their sum would overflow.
+    return (values.cast(pl.Int64) if values.dtype.is_integer() else values).sum()
