@@ -129,10 +129,15 @@ def test_groups_without_a_difference_rarely_exceed_what_chance_makes():
     assert above <= 5  # 2.5 % are 1
 
 
-def test_groups_that_agree_on_each_image_have_no_gap_in_any_resample():
+def test_a_gap_that_is_the_same_in_all_resamples_has_no_interval():
     drawn = [("one", "x"), ("one", "x"), ("two", "y"), ("two", "y")]
     [row] = rows_of(*drawn, kind=["A", "B", "A", "B"])["gaps"]
-    assert (row["gap"], *ends(row)) == (0, 0, 0, BOOTSTRAP, 2)
+    assert (row["gap"], *ends(row)) == (0, None, None, "none: no image differs", 2)
+
+
+def test_all_right_is_no_interval_of_no_width():
+    [row] = summary({"A": (10, 10), "B": (10, 10)})["gaps"]
+    assert (row["gap"], row["gap_low"], row["method"]) == (0, None, "none: no image differs")
 
 
 def test_where_a_gap_has_no_interval_the_method_says_why():
@@ -161,7 +166,7 @@ def test_the_same_samples_have_the_same_interval_each_variant_by_its_own_answers
     one, same, other = found[0]["gaps"]
     assert (one["gap_low"], one["gap_high"]) == (same["gap_low"], same["gap_high"])
     assert one["gap_low"] < one["gap_high"]
-    assert (other["gap_low"], other["gap_high"]) == (0, 0)
+    assert (other["gap"], other["gap_low"]) == (0, None)
 
 
 def test_a_composite_s_groups_are_means_over_their_categories():
@@ -183,6 +188,7 @@ def test_a_composite_s_groups_are_means_over_their_categories():
     assert (category["method"], half["method"]) == (BOOTSTRAP, BOOTSTRAP)
 
 
+NONE = {"none: one image", "none: a group of one image", "none: no image differs"}
 GROUPED = st.tuples(st.integers(0, 4), st.sampled_from("ABC"), st.sampled_from([0, 1, 1]))
 
 
@@ -195,7 +201,7 @@ def test_the_interval_is_that_of_the_gaps_of_each_resample_s_rows(drawn):
         found = rows_of(*given, kind=list(kinds))["gaps"]
     for row in found:
         if row["gap_low"] is None:
-            assert row["method"] in {"none: one image", "none: a group of one image"}
+            assert row["method"] in NONE
             continue
         number, count = numbered(pl.Series(images))
         slow = [gap_of(drawn, times[number]) for times in draws(count, 200, 0)]

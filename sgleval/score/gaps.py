@@ -10,7 +10,7 @@ import polars as pl
 from sgleval.score.groups import parted
 from sgleval.score.value import weight
 from sgleval.stats import bootstrap, no_bootstrap, numbered
-from sgleval.stats.interval import FEWEST, NO_VALUE
+from sgleval.stats.interval import FEWEST, NO_SPREAD, NO_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -71,7 +71,10 @@ def _interval(rows: pl.DataFrame, metric: Metric, samples: int) -> Row:
         return no_bootstrap(NAMES, NO_VALUE, images)
     if min(spread) < FEWEST <= images:
         return no_bootstrap(NAMES, LONE_GROUP, images)
-    return bootstrap(NAMES, _gaps_of(rows, image, images, metric), images, samples)
+    found = bootstrap(NAMES, _gaps_of(rows, image, images, metric), images, samples)
+    if found["gap_low"] == found["gap_high"] is not None:  # all right, or all wrong
+        return no_bootstrap(NAMES, NO_SPREAD, images)
+    return found
 
 
 def _gaps_of(
