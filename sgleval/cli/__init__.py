@@ -104,7 +104,15 @@ def serve(
     """
     from sgleval.runtime.serve import keep_up
 
-    keep_up(model, server_flags, chat_template, port, click.echo)
+    said: list[str] = []
+
+    def tell(text: str) -> None:
+        about = text.partition(",")[0]  # of a wait not every second
+        if about not in said[-1:]:
+            click.echo(text)
+        said[:] = [about]
+
+    keep_up(model, server_flags, chat_template, port, tell)
 
 
 @main.group()
