@@ -112,9 +112,9 @@ class Sample:
     """
 
     def __post_init__(self) -> None:
-        if not isinstance(self.id, str) or not isinstance(self.question, str):
-            name = "id" if not isinstance(self.id, str) else "question"
-            raise TypeError(f"{name} is {getattr(self, name)!r:.80}; give a str")
+        for name in ("id", "question"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} is {getattr(self, name)!r:.80}; give a str")
         object.__setattr__(self, "images", _tuple("images", self.images, Image))
         object.__setattr__(self, "answers", _tuple("answers", self.answers, str))
         object.__setattr__(self, "choices", _tuple("choices", self.choices, str))

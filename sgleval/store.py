@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Entry = dict[str, Any]
-KEY = slice(len('{"key": "'), len('{"key": "') + 32)
+HALF = slice(len('{"key": "') + 16, len('{"key": "') + 32)
+"""Where the half of a line's key stands that `half_of` takes."""
 META = (
     *("finish_reason", *TOKENS),
     *("output_token_logprobs", "output_top_logprobs"),
@@ -75,7 +76,7 @@ class Journal:
                 self._cut(offset)
                 break
             try:
-                key = int(line[KEY][16:], 16)  # half_of, without making it text
+                key = int(line[HALF], 16)
             except ValueError:  # no line of ours: what it held is asked again
                 pass
             else:

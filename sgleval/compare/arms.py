@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sgleval.runtime.ledger import TOKENS
+from sgleval.score.efficiency import total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -89,9 +90,4 @@ def costs(arms: Sequence[Arm]) -> list[Row]:
 def _sum(answers: pl.DataFrame, column: str) -> Any:
     if column not in answers.columns:  # others' predictions
         return None
-    answered = answers.filter(pl.col("error").is_null())
-    if answered.is_empty() or answered[column].null_count():
-        return None
-    values = answers[column]
-    # Tokens are kept in 32 bits, which their sum would overflow.
-    return (values.cast(pl.Int64) if values.dtype.is_integer() else values).sum()
+    return total(answers[column], answers["error"].is_not_null())

@@ -50,12 +50,12 @@ def calibration(told: Judged, *, constrained: bool | None) -> Row | None:
         known = group.select(sure, pl.col("correct").cast(pl.Float64), "cluster").drop_nulls()
         counts = {"n": known.height, "without": group.height - known.height}
         row = dict(zip(keys, key, strict=True)) | counts | _figures(known)
-        image, images = numbered(known["cluster"])
         if row["perturbation"] != "none":
             between = no_bootstrap(RESAMPLED, PERTURBED, None)
         elif known.is_empty():
-            between = no_bootstrap(RESAMPLED, NO_VALUE, images)
+            between = no_bootstrap(RESAMPLED, NO_VALUE, 0)
         else:
+            image, images = numbered(known["cluster"])
             ranked = Ranked.of(known["confidence"], known["correct"], image)
             del known, image  # a million samples take 8 MB a column
             between = bootstrap(RESAMPLED, ranked.figures, images, originals)

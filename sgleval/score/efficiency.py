@@ -28,7 +28,7 @@ def efficiency(told: Judged) -> list[Row]:
     keys, rows = ["variant", "perturbation"], []
     for key, group in parted(told.predictions, keys):
         found = None if told.metric is None else int(group["correct"].sum())
-        sums = {kind: _sum(group, kind) for kind in KINDS}
+        sums = {kind: total(group[kind], group["failed"]) for kind in KINDS}
         rows.append(
             dict(zip(keys, key, strict=True))
             | {"metric": told.metric}
@@ -38,10 +38,15 @@ def efficiency(told: Judged) -> list[Row]:
     return rows
 
 
-def _sum(group: pl.DataFrame, kind: str) -> float | None:
-    answered = group.filter(~group["failed"])
-    known = answered.height > 0 and answered[kind].null_count() == 0
-    return float(group[kind].cast(pl.Float64).sum()) if known else None  # 32 bits would overflow
+def total(values: pl.Series, failed: pl.Series) -> Any:
+    """Return a column's sum, failed ones too; None where an answered one does not say, or none is.
+
+    Tokens are kept in 32 bits, which the sum of a large run overflows.
+    """
+    answered = values.filter(~failed)
+    if answered.is_empty() or answered.null_count():
+        return None
+    return (values.cast(pl.Int64) if values.dtype.is_integer() else values).sum()
 
 
 def _over(sums: dict[str, float | None], count: int | None) -> dict[str, float | None]:
