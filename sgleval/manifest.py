@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from sgleval.errors import UserError
-from sgleval.fingerprint import arguments_of, program_digest
+from sgleval.fingerprint import arguments_of
 from sgleval.plan import SAMPLING, Plan
+from sgleval.program_code import program_digest
 
 Facts = dict[str, Any]
 PACKAGES = ("sgleval", "sglang", "torch", "transformers", "xgrammar", "datasets", "polars", "jiwer")

@@ -12,7 +12,8 @@ from sgleval import bind
 from sgleval.dataset.grouping import last_positions, passes
 from sgleval.dataset.limit import limited
 from sgleval.dataset.scan import NAMED, Scan
-from sgleval.fingerprint import answer_key, arguments_of, digest, half_of, program_digest
+from sgleval.fingerprint import answer_key, arguments_of, digest, half_of
+from sgleval.program_code import program_digest
 from sgleval.rehearsal import rehearsed
 from sgleval.runtime.model import Model
 from sgleval.runtime.record import Prompt, first_prompt

@@ -13,7 +13,7 @@ LAYERS = [
     # what everything may use; `frontend` is SGLang's own, imported without torch
     {"errors", "digests", "sample", "normalize", "runtime.frontend"},
     {"answers", "metrics", "perturb", "stats"},
-    {"dataset", "task", "variants", "fingerprint", "bind", "demo"},
+    {"dataset", "task", "variants", "fingerprint", "program_code", "bind", "demo"},
     {
         "runtime",
         "plan",
