@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sgleval.cache_check import probe, recheck
 from sgleval.ceiling import Ceiling
-from sgleval.dispatch import arranger, room, tails, warm, weights
+from sgleval.dispatch import ROOM, answering, arranger, tails, warm, weights
 from sgleval.errors import RunError, UserError
 from sgleval.metrics.metric import Ratio
-from sgleval.plan import SAMPLING, Plan, Request
+from sgleval.plan import Plan, Request
+from sgleval.runtime.model import ServerSays
 from sgleval.runtime.pace import MOST, Pace
-from sgleval.runtime.run_batch import Outcome, run_once
+from sgleval.runtime.run_batch import Outcome
 from sgleval.runtime.sglang import SglangBackend
 from sgleval.runtime.traffic import Traffic
 from sgleval.runtime.window import Window
@@ -85,16 +86,16 @@ def ask(  # noqa: PLR0913  (what a command may want of it, by keyword)
     )
     with plan.model.open(concurrency or MOST, watch.tell) as backend:
         probe(backend, plan.model.template)
-        alone = warm(backend, plan)
+        alone, says = warm(backend, plan), ServerSays.of(backend)
         pace = _pace(concurrency, backend, plan)
         window = Window[Request, Outcome](
-            *(groups, arranger(backend, tail), weighed.of, room(backend)), alone=alone
+            *(groups, arranger(plan, backend, tail), weighed.of, ROOM * says.pool_tokens),
+            alone=alone,
         )
         if isinstance(backend, SglangBackend):
             sent.traffic = backend.client.traffic = Traffic()
-        outcomes = window.run(
-            lambda request: run_once(plan.task.program, request.call, backend, SAMPLING), pace
-        )
+        answer = answering(plan, backend, early=says.streams_whole_texts)
+        outcomes = window.run(answer, pace)
         for done, (request, outcome) in enumerate(outcomes, start=1):
             weighed.learn(request, outcome)
             entry = journal.append(

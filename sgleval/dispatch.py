@@ -1,30 +1,25 @@
 """How requests reach the server: which of a group goes first, and how many groups are open."""
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sgleval.outlook import image_tokens
-from sgleval.plan import Plan, Request
+from sgleval.plan import SAMPLING, Plan, Request
 from sgleval.prompt_tokens import prompt_tokens
+from sgleval.runtime.connection import Begun
 from sgleval.runtime.leaders import Place, places
-from sgleval.runtime.model import pool_tokens
 from sgleval.runtime.record import Prompt, first_prompt
-from sgleval.runtime.run_batch import Outcome
+from sgleval.runtime.run_batch import Outcome, run_once
 from sgleval.runtime.sglang import SglangBackend
 from sgleval.runtime.window import WORTH_AN_EMPTY_SLOT, leader_first
 
-ROOM = 0.9  # of the cache for open groups; the rest is for what they share and for guesses
+ROOM = 0.9
+"""The share of the cache for open groups; the rest is for what they share and for guesses."""
 ANSWER_TOKENS = 32  # before one is seen
 
 Tail = Callable[[Prompt], Sequence[int] | Sequence[str]]
-
-
-def room(backend: Any) -> float:
-    """Return the tokens of the server's cache that open groups may take together."""
-    return ROOM * (pool_tokens(backend) or math.inf)
 
 
 def warm(backend: Any, plan: Plan) -> bool:
@@ -57,7 +52,9 @@ def tails(plan: Plan) -> Tail:
     return tail
 
 
-def arranger(backend: Any, tail: Tail) -> Callable[[Sequence[Request]], Sequence[Place]]:
+def arranger(
+    plan: Plan, backend: Any, tail: Tail
+) -> Callable[[Sequence[Request]], Sequence[Place]]:
     """Return what says which request of a group waits for which one, by where prompts part."""
     if not isinstance(backend, SglangBackend):  # a user's own model has no cache of prefixes
         return leader_first
@@ -66,10 +63,33 @@ def arranger(backend: Any, tail: Tail) -> Callable[[Sequence[Request]], Sequence
         prompts = [request.prompt for request in group if request.prompt is not None]
         if len(prompts) < len(group) or len(group) == 1:
             return leader_first(group)
-        shared = WORTH_AN_EMPTY_SLOT if prompts[0].images else 0
+        later = plan.generations > 1 and group[0].sample.images  # after the first answer, perhaps
+        shared = WORTH_AN_EMPTY_SLOT if prompts[0].images or later else 0
         return places([tail(prompt) for prompt in prompts], shared)
 
     return arrange
+
+
+def answering(
+    plan: Plan, backend: Any, *, early: bool
+) -> Callable[[Request, Begun | None], Outcome]:
+    """Return what runs a request's program, and lets those that wait for it start early.
+
+    That is when its first answer begins, provided that all images of its sample stand before it.
+    """
+
+    def answer(request: Request, begun: Begun | None) -> Outcome:
+        leads = early and begun is not None and _asks_last(request)
+        asked = backend.leading(begun) if leads else backend
+        return run_once(plan.task.program, request.call, asked, SAMPLING)
+
+    return answer
+
+
+def _asks_last(request: Request) -> bool:
+    """Say whether the program shows all of its sample's images before it asks anything."""
+    images = {image.digest for image in request.sample.images}
+    return request.prompt is not None and images.issubset(request.prompt.images)
 
 
 def weights(plan: Plan, tail: Tail) -> "Weights":

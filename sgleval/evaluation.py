@@ -13,7 +13,7 @@ from sgleval.cache_check import parse_check
 from sgleval.errors import RunError, UserError
 from sgleval.perturb import Perturbation, parse
 from sgleval.plan import Plan, make_plan
-from sgleval.results import Run, tabled
+from sgleval.results import Run, circumstances, scored, write_tables
 from sgleval.runtime.connect import find_model
 from sgleval.runtime.model import Model, freed
 from sgleval.sent import Sent
@@ -64,7 +64,11 @@ def evaluate(  # noqa: PLR0913  (what a notebook may say of a run, by keyword)
             ask, plan, journal, concurrency, watch, planned=planned, recheck_of=recheck_of
         )
         plan, sent = (plan, send()) if until is None else _until(until, plan, journal, send)
-        run = tabled(folder, plan, journal, sent, began)
+        write_tables(folder, plan, journal)
+        head, tail = circumstances(folder, plan, sent, began)
+        journal.forget()
+        del plan, send  # as the journal does, they hold 24 bytes a sample, which scores need now
+        run = scored(folder, task.measures, head, tail)
         manifest.write(folder / "run.json", facts | manifest.ended(run.summary))
     return run
 

@@ -74,11 +74,11 @@ class Run:
         return as_text(self.summary)
 
 
-def tabled(folder: Path, plan: Plan, journal: Journal, sent: Sent, began: float) -> Run:
-    """Make the tables of the last command out of the journal, and sum them up."""
+def circumstances(
+    folder: Path, plan: Plan, sent: Sent, began: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the head and the tail of the summary that no score tells (see `scored`)."""
     task = plan.task
-    _write_tables(folder, plan, journal)
-    journal.forget()
     head = {"task": task.name, "model": plan.model.name, "note": plan.note}
     tail = sent.summary(began) | {
         "families": manifest.families(plan),
@@ -86,10 +86,11 @@ def tabled(folder: Path, plan: Plan, journal: Journal, sent: Sent, began: float)
         "constrained": manifest.is_constrained(plan),
         "tags": {},
     }
-    return scored(folder, task.measures, head, tail)
+    return head, tail
 
 
-def _write_tables(folder: Path, plan: Plan, journal: Journal) -> None:
+def write_tables(folder: Path, plan: Plan, journal: Journal) -> None:
+    """Make the tables of the last command out of the journal, all but the scores."""
     task, first = plan.task, next(iter(plan.task.variants))
     with (
         Writer(folder / "samples.parquet", samples_schema(plan.scan.tags)) as samples,

@@ -24,14 +24,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Entry = dict[str, Any]
-HALF = slice(len('{"key": "') + 16, len('{"key": "') + 32)
+OK = b'"ok": true'
+HALF = len('{"key": "') + 16, len('{"key": "') + 32
 """Where the half of a line's key stands that `half_of` takes."""
+STATE = HALF[1] + len('", '), HALF[1] + len('", ') + len(OK)
+"""Where a line says whether it was answered."""
+NO_DIGIT = 16
+BLOCK = 1 << 22
+"""Bytes of a journal that are indexed at once."""
 META = (
     *("finish_reason", *TOKENS),
     *("output_token_logprobs", "output_top_logprobs"),
     *("e2e_latency", "queue_time", "first_token_latency"),
 )
-OK = b'"ok": true'
 
 
 @dataclass
@@ -70,19 +75,15 @@ class Journal:
         self._file.close()
 
     def _index(self) -> None:
-        keys, places, offset = array("Q"), array("Q"), 0
-        for line in self._lines:
-            if not line.endswith(b"\n"):  # torn: the process died while it wrote
-                self._cut(offset)
-                break
-            try:
-                key = int(line[HALF], 16)
-            except ValueError:  # no line of ours: what it held is asked again
-                pass
-            else:
-                keys.append(key)
-                places.append(_place(line, offset))
-            offset += len(line)
+        keys, places, offset, torn = array("Q"), array("Q"), 0, b""
+        while block := self._lines.read(BLOCK):
+            lines, newline, torn = (torn + block).rpartition(b"\n")
+            found = _indexed(lines + newline, offset)
+            for kept, new in zip((keys, places), found, strict=True):
+                kept.frombytes(new.tobytes())
+            offset += len(lines + newline)
+        if torn:  # the process died while it wrote
+            self._cut(offset)
         self._end, self._places = offset, Places.of(keys, places)
 
     def __contains__(self, key: str) -> bool:
@@ -162,7 +163,30 @@ class Journal:
 
 
 def _place(line: bytes, offset: int) -> int:
-    return 2 * offset + (OK not in line[:64])
+    return 2 * offset + (line[slice(*STATE)] != OK)
+
+
+def _indexed(lines: bytes, offset: int) -> "tuple[NDArray[np.uint64], NDArray[np.uint64]]":
+    """Return half of each line's key, and its place; `offset` is that of the first line.
+
+    A line that is none of ours is left out: what it held is asked again.
+    """
+    import numpy as np
+
+    text = np.frombuffer(lines, np.uint8)
+    ends = np.flatnonzero(text == ord("\n"))
+    begins = np.concatenate(([0], ends + 1))[:-1]
+    begins = begins[ends - begins >= STATE[1]]
+    worth = np.full(256, NO_DIGIT, np.uint8)  # of each byte as a hex digit
+    worth[list(b"0123456789abcdef")] = range(16)
+    digits = worth[text[begins[:, None] + np.arange(*HALF)]]
+    ours = (digits != NO_DIGIT).all(axis=1)
+    begins, digits = begins[ours], digits[ours]
+    packed = np.ascontiguousarray(digits[:, ::2] << 4 | digits[:, 1::2])
+    said = text[begins[:, None] + np.arange(*STATE)]
+    failed = (said != np.frombuffer(OK, np.uint8)).any(axis=1)
+    places = (offset + begins).astype(np.uint64) * 2 + failed
+    return packed.view(">u8").ravel().astype(np.uint64), places.astype(np.uint64)
 
 
 def _parsed(line: bytes) -> Entry:

@@ -24,7 +24,18 @@ from sgleval.runtime.template import Template
 assert frontend
 import sglang as sgl  # noqa: E402
 
-__all__ = ["RESET", "TEMPLATE", "FakeServer", "Fault", "Request", "aborted", "backend_for", "sgl"]
+__all__ = [
+    "IMAGE_TOKENS",
+    "RESET",
+    "TEMPLATE",
+    "FakeServer",
+    "Fault",
+    "Request",
+    "aborted",
+    "backend_for",
+    "sgl",
+    "tokens",
+]
 
 IMAGE_TOKENS = 4
 TEMPLATE = Template(
@@ -45,6 +56,8 @@ class Fault:
     reset: bool = False
     seconds: float = 0.0
     """How long the reply takes."""
+    between: float = 0.0
+    """How long a streamed one pauses behind its first event."""
     meta: dict[str, object] = field(default_factory=dict)
     """What stands in `meta_info` otherwise; None takes the key out."""
 
@@ -222,7 +235,10 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             with fake.lock:
                 fake.in_flight -= 1
-        self._send(fault, content)
+        if body.get("stream") and fault.status == 200 and isinstance(content, dict):
+            self._stream(fault, content)
+        else:
+            self._send(fault, content)
 
     def _note(self, fake, body):
         with fake.lock:
@@ -242,6 +258,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(text.encode())))
         self.end_headers()
         self.wfile.write(text.encode())
+
+    def _stream(self, fault, content):
+        """Send what SGLang sends with a long `stream_interval`: the first token, then all."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        first = {"text": tokens(content["text"] + " ")[0], "meta_info": {"finish_reason": None}}
+        for event in (json.dumps(first), json.dumps(content), "[DONE]"):
+            chunk = f"data: {event}\n\n".encode()
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            self.wfile.flush()
+            self.fake.ended.wait(fault.between if event == json.dumps(first) else 0.0)
+        self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, *_):
         pass

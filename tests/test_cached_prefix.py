@@ -103,12 +103,14 @@ def test_random_batches_give_what_the_stock_method_gives(stock, requests, heads,
     assert largest_difference(stock, PROMPT, *batch(requests, *heads, seed=seed)) <= 2e-6
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+# A key head's heads are rows of one product here, which adds up in another order.
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 2e-6), (torch.bfloat16, 1 / 64)])
 @pytest.mark.parametrize("key_heads", [1, 2, 4], ids="{} key heads of 4".format)
 @pytest.mark.parametrize("lengths", [[1], [2], [140], [150, 1, 37, 90]], ids=str)
-def test_the_next_token_attends_exactly_as_in_the_stock_method(stock, lengths, key_heads, dtype):
+def test_the_next_token_attends_as_in_the_stock_method(stock, lengths, key_heads, dtype, most):
     tensors, options = next_token(lengths, 4, key_heads, dtype)
-    assert largest_difference(stock, TOKEN, tensors, options) == 0
+    difference = largest_difference(stock, TOKEN, tensors, options)
+    assert difference <= (most if key_heads < 4 else 0), f"largest difference {difference}"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The design's table of failures (section 9), a row at a time: who is asked again, how often."""
 
+import json
 import logging
 import threading
 import time
@@ -218,3 +219,52 @@ def test_headers_go_along_and_no_proxy_is_asked(monkeypatch):
         client = Client(server.url, headers={"Authorization": "Bearer key"})
         assert client.get("/model_info")
         assert server.requests[0].headers["Authorization"] == "Bearer key"
+
+
+STREAM = {"text": "Hi", "sampling_params": {}, "stream": True}
+
+
+def events(*said, end="data: [DONE]\n\n"):
+    """A reply that streams these events."""
+    lines = "".join(f"data: {json.dumps(event)}\n\n" for event in said)
+    return Fault(body=lines + end, headers={"Content-Type": "text/event-stream"})
+
+
+def test_of_a_stream_the_last_event_is_the_reply_and_the_first_is_told_at_once():
+    told = []
+    with FakeServer(faults=[Fault(between=0.3)]) as server:
+        client, began = quick(server.url), time.monotonic()
+        reply = client.post("/generate", STREAM, lambda: told.append(time.monotonic() - began))
+        plain = client.post("/generate", BODY)
+        took = time.monotonic() - began
+    assert reply["text"] == plain["text"] == "fine"
+    assert reply["meta_info"].keys() == plain["meta_info"].keys()
+    [first] = told
+    assert first < took - 0.2
+
+
+@pytest.mark.parametrize(
+    ("said", "attempts", "words"),
+    [
+        ({"error": {"message": "bad regex", "code": 400}}, 1, "HTTP 400: bad regex"),
+        ({"error": {"message": "full", "code": 503}}, 6, "HTTP 503: full"),
+        ({"error": "odd"}, 1, "HTTP 400: odd"),
+        (
+            {"text": "", "meta_info": {"finish_reason": {"message": "away", "status_code": 500}}},
+            2,
+            "HTTP 500: away",
+        ),
+    ],
+)
+def test_a_failure_inside_a_stream_counts_as_it_does_outside(said, attempts, words):
+    with FakeServer(faults=[events({"text": "a"}, said)] * 9) as server:
+        with pytest.raises(RequestError, match=words):
+            quick(server.url).post("/generate", STREAM)
+        assert len(server.bodies) == attempts
+
+
+@pytest.mark.parametrize("broken", [events({"text": "a"}, end=""), events(), events(end="")])
+def test_a_stream_that_breaks_off_is_asked_for_again(broken):
+    with FakeServer(faults=[broken]) as server:
+        assert quick(server.url).post("/generate", STREAM)["text"] == "fine"
+        assert len(server.bodies) == 2

@@ -66,6 +66,16 @@ def test_a_body_is_read_in_each_way_that_it_may_be_measured(reply):
     assert (found.status, found.data) == (200, b"fine")
 
 
+def test_the_first_chunk_is_told_before_the_last_one_is_there():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfi\r\n"
+    told = threading.Event()
+    with server(head, close=False) as (url, _):
+        connection = Connection(url, {}, 0.5)
+        with pytest.raises(TimeoutError):  # nothing follows
+            connection.ask("POST", "/generate", b"{}", told.set)
+    assert told.is_set()
+
+
 @pytest.mark.parametrize(
     ("reply", "words"),
     [

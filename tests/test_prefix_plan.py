@@ -1,5 +1,6 @@
 """Groups that share a prefix, what `sgleval plan` says of them, and the controls of the cache."""
 
+import datetime as dt
 import json
 
 import pytest
@@ -147,6 +148,50 @@ def test_answers_that_change_cold_are_named(project, monkeypatch):
         run = evaluate(project.task, server.url, check_cache="all")
     assert run.summary["cache_check"] == {"n": 3, "changed": 1, "samples": ["s1"]}
     assert run.summary["cost"]["sent"] == 3
+
+
+WHOLE = {"incremental_streaming_output": False}
+
+
+def leaders_first(project, **server_info):
+    """Run three questions on a page; say which were streamed, and when the first had ended."""
+    project.data(*rows("a", "a", "a"))
+    answered = Fault(between=0.4)
+    with FakeServer(
+        lambda body: answered if body.get("stream") else "w",
+        info={"model_path": str(MODEL)},
+        server_info=server_info,
+    ) as server:
+        run = evaluate(project.task, server.url)
+        asked = [body.get("stream", False) for body in server.bodies if " now" in body["text"]]
+    rows_of = run.predictions.sort("started_at")
+    first, *others = zip(rows_of["started_at"], rows_of["seconds"], strict=True)
+    ended = first[0] + dt.timedelta(seconds=first[1])
+    return asked, all(started < ended for started, _ in others)
+
+
+def test_siblings_start_while_their_leader_still_answers(project):
+    assert leaders_first(project, **WHOLE) == ([True, False, False], True)
+
+
+@pytest.mark.parametrize("said", [{}, {"incremental_streaming_output": True}])
+def test_where_streamed_texts_may_come_in_parts_siblings_wait_for_the_whole_answer(project, said):
+    assert leaders_first(project, **said) == ([False, False, False], False)
+
+
+def test_where_the_page_is_shown_after_a_first_answer_siblings_wait_for_the_last(project):
+    project.write_task(
+        code="""
+@sgl.function
+def ask(s, image, question):
+    s += sgl.user("Say hello now.")
+    s += sgl.assistant(sgl.gen("hello"))
+    s += sgl.user(sgl.image(image) + question)
+    s += sgl.assistant(ANSWER.gen("answer"))
+""",
+    )
+    asked, early = leaders_first(project, **WHOLE)
+    assert (any(asked), early) == (False, False)
 
 
 def test_the_probes_picture_is_a_png():

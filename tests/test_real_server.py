@@ -17,7 +17,8 @@ from sgleval.answers import Choice, Date, Json, Money, Number, OneOf, ShortText,
 from sgleval.demo import MODEL
 from sgleval.outlook import image_tokens
 from sgleval.runtime.client import Client
-from sgleval.runtime.run_batch import Call, run_batch
+from sgleval.runtime.model import ServerSays
+from sgleval.runtime.run_batch import Call, run_batch, run_once
 from sgleval.runtime.sglang import data_url
 
 pytestmark = pytest.mark.server
@@ -163,6 +164,28 @@ def test_a_sibling_question_finds_its_picture_in_the_cache(salted):
     first, second = outcomes(name_color, [Call(row) for row in rows], backend, concurrency=1)
     assert first.tokens["cached_tokens"] == 0
     assert second.tokens["cached_tokens"] >= second.tokens["image_tokens"] == 64
+
+
+@sgl.function
+def spell(s, image):
+    s += sgl.user(sgl.image(image) + "What color?")
+    s += sgl.assistant(
+        sgl.gen("answer", regex="[a-z]{12}", return_logprob=True, top_logprobs_num=3)
+    )
+
+
+def test_a_leaders_streamed_answer_is_the_one_that_it_gives_at_once(salted):
+    call, told = Call({"image": picture("red", (56, 56))}), []
+    leading = salted().leading(lambda: told.append(1))
+    plain, streamed = (
+        run_once(spell, call, backend, {"temperature": 0.0}) for backend in (salted(), leading)
+    )
+    assert ServerSays.of(leading).streams_whole_texts
+    assert told == [1]
+    assert streamed.variables == plain.variables
+    assert streamed.tokens == plain.tokens
+    for name in ("output_token_logprobs", "output_top_logprobs", "completion_tokens"):
+        assert streamed.meta["answer"][name] == plain.meta["answer"][name], name
 
 
 def test_the_text_sent_is_what_the_models_own_template_gives(served):

@@ -6,7 +6,17 @@ import threading
 
 import pytest
 from conftest import picture
-from fake_server import RESET, TEMPLATE, FakeServer, Fault, aborted, backend_for, sgl
+from fake_server import (
+    IMAGE_TOKENS,
+    RESET,
+    TEMPLATE,
+    FakeServer,
+    Fault,
+    aborted,
+    backend_for,
+    sgl,
+    tokens,
+)
 
 from sgleval.errors import RunError, UserError
 from sgleval.runtime.client import Client, RequestError
@@ -430,3 +440,33 @@ def test_a_freed_server_is_asked_without_constraint_and_stop_and_given_room():
     assert [sampling["max_new_tokens"] for sampling in asked] == [64, 99, 512]
     assert all(sampling["regex"] is sampling["json_schema"] is None for sampling in asked)
     assert all(sampling["stop"] == list(TEMPLATE.stop) for sampling in asked)
+
+
+@sgl.function
+def look_twice(s, image):
+    s += sgl.user(sgl.image(image) + "What is it?")
+    s += sgl.assistant(sgl.gen("answer") + sgl.gen("reason"))
+
+
+def test_a_leader_tells_when_its_prompt_is_cached_and_streams_no_more_than_that():
+    told = []
+    with FakeServer() as server:
+        leading = backend_for(server).leading(lambda: told.append(1))
+        outcome = run_once(look_twice, Call({"image": picture()}), leading, {})
+        first, second = server.bodies
+    assert outcome.variables == {"answer": "fine", "reason": "fine"}
+    assert outcome.tokens["prompt_tokens"] == sum(
+        len(tokens(body["text"])) + IMAGE_TOKENS for body in (first, second)
+    )
+    assert first["stream"] is True
+    assert first["sampling_params"]["stream_interval"] > 1_000_000
+    assert "stream" not in second
+    assert told == [1]
+
+
+def test_a_leader_that_gives_up_is_asked_once_more_and_tells_each_time():
+    told = []
+    with FakeServer(faults=[aborted()]) as server:
+        leading = backend_for(server).leading(lambda: told.append(1))
+        assert run_once(say, Call({"question": "Hi"}), leading, {}).variables["answer"] == "fine"
+    assert told == [1, 1]

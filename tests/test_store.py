@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sgleval import store
 from sgleval.dataset.keys import ABSENT, Places
 from sgleval.errors import RunError, UserError
 from sgleval.runtime.run_batch import Outcome
@@ -106,7 +107,35 @@ def test_a_journal_cut_at_any_byte_loses_at_most_the_cut_line(tmp_path_factory, 
     assert [json.loads(line)["ok"] for line in lines] == [True] * len(texts)
 
 
-@pytest.mark.parametrize("rubbish", [b"\n", b"{}\n", b"no line of ours\n", b"\0" * 300 + b"\n"])
+@pytest.mark.parametrize("size", [1, 64, 300, 1000])
+def test_a_journal_is_indexed_in_blocks_of_any_size(tmp_path, monkeypatch, size):
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        for number in range(5):
+            journal.append(
+                key(number), "default", "s", outcome(error="odd" if number % 2 else None)
+            )
+    with path.open("ab") as file:
+        file.write(b'{"key": "torn')
+    monkeypatch.setattr(store, "BLOCK", size)
+    with Journal(path) as journal:
+        assert [key(number) in journal for number in range(5)] == [True, False, True, False, True]
+        assert journal.read(key(3))["error"] == "odd"
+        journal.append(key(5), "default", "s", outcome("new"))
+    with Journal(path) as journal:
+        assert kept(journal, [5]) == {5: "new"}
+
+
+RUBBISH = (
+    b"\n",
+    b"{}\n",
+    b"no line of ours\n",
+    b"\0" * 300 + b"\n",
+    b'{"key": "' + b":" * 90 + b"\n",
+)
+
+
+@pytest.mark.parametrize("rubbish", RUBBISH)
 def test_a_line_that_is_no_entry_is_passed_over(tmp_path, rubbish):
     path = tmp_path / "journal.jsonl"
     with Journal(path) as journal:

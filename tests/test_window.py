@@ -16,12 +16,13 @@ class Work:
     """Work that ends when it is told to, and notes what has begun."""
 
     def __init__(self):
-        self.begun, self.ends = [], {}
+        self.begun, self.ends, self.heard = [], {}, {}
         self.lock = threading.Lock()
 
-    def __call__(self, item):
+    def __call__(self, item, begun):
         with self.lock:
             self.begun.append(item)
+            self.heard[item] = begun
             end = self.ends.setdefault(item, threading.Event())
         assert end.wait(20)
         return item
@@ -75,8 +76,29 @@ def test_a_leader_goes_alone_and_its_siblings_follow_before_a_new_group(work):
     assert len(finished) == 6
 
 
+def test_siblings_follow_as_soon_as_their_leader_says_so_and_no_sooner(work):
+    finished, thread = begin(Window([["a0", "a1", "a2"]]), work, 4)
+    assert work.has_begun("a0")
+    work.heard["a0"]()
+    assert work.has_begun("a0", "a1", "a2")
+    work.heard["a0"]()  # a second attempt says it once more
+    work.end("a1", "a2", "a0")
+    thread.join(20)
+    assert sorted(finished) == ["a0", "a1", "a2"]
+    assert work.heard["a1"] is work.heard["a2"] is None, "nobody waits for them"
+
+
+def test_where_all_groups_share_something_long_they_start_once_the_first_has_it(work):
+    _, thread = begin(Window([["a0", "a1"], ["b"]], alone=True), work, 3)
+    assert work.has_begun("a0")
+    work.heard["a0"]()
+    assert work.has_begun("a0", "a1", "b")
+    work.end("a0", "a1", "b")
+    thread.join(20)
+
+
 def test_one_at_a_time_keeps_each_group_together():
-    order = [item for item, _ in Window([[1, 2, 3], [4, 5]]).run(lambda item: item, Pace(1))]
+    order = [item for item, _ in Window([[1, 2, 3], [4, 5]]).run(lambda item, _: item, Pace(1))]
     assert order == [1, 2, 3, 4, 5]
 
 
@@ -127,7 +149,7 @@ def test_open_groups_stay_within_the_room_and_one_is_always_let_in(room, most):
         threading.Lock(),
     )
 
-    def run(item):
+    def run(item, _):
         with lock:
             open_now.add(item // 10)
             seen.append(len(open_now))
@@ -142,7 +164,7 @@ def test_open_groups_stay_within_the_room_and_one_is_always_let_in(room, most):
 def test_what_is_finished_is_yielded_before_what_raised():
     both = threading.Barrier(2)
 
-    def run(item):
+    def run(item, _):
         both.wait(10)
         if item == 0:
             raise ValueError("odd")

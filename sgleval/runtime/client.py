@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from sgleval.runtime.connection import Connection
+from sgleval.runtime.connection import Begun, Connection, Reply
 from sgleval.runtime.traffic import Traffic
 
 BUSY = frozenset({408, 429, 503})
@@ -84,8 +84,10 @@ class Client:
         except _Failure as failure:
             raise RequestError(str(failure)) from failure.__cause__
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Send `body` and return the JSON reply.
+    def post(self, path: str, body: Mapping[str, Any], begun: Begun | None = None) -> Any:
+        """Send `body` and return the JSON reply; of a streamed one the last event.
+
+        `begun` is called when its first event is there, in each attempt.
 
         A server that is away or busy (408, 429, 503) is asked five times more with growing pauses,
         one that fails (5xx) or stays silent once more on a fresh connection, one that refuses not.
@@ -98,7 +100,7 @@ class Client:
         for attempt in itertools.count(1):
             try:
                 with self._kept() if attempt == 1 else closing(self._connection()) as connection:
-                    return self._attempt(connection, "POST", path, content)
+                    return self._attempt(connection, "POST", path, content, begun)
             except _Failure as failure:
                 if attempt >= failure.attempts or self.closed.wait(failure.pause(attempt)):
                     raise RequestError(str(failure)) from failure.__cause__
@@ -116,11 +118,16 @@ class Client:
             self._connections.put(connection)
 
     def _attempt(
-        self, connection: Connection, method: str, path: str, content: bytes | None = None
+        self,
+        connection: Connection,
+        method: str,
+        path: str,
+        content: bytes | None = None,
+        begun: Begun | None = None,
     ) -> Any:
         try:
             with self.traffic:
-                reply = connection.ask(method, path, content)
+                reply = _unstreamed(connection.ask(method, path, content, begun))
         except TimeoutError as error:
             self.traffic.refused()
             raise _Failure(f"no reply within {self.seconds:.0f} s", TWICE) from error
@@ -148,6 +155,26 @@ def _json(body: bytes) -> Any:
         with contextlib.suppress(ValueError):
             return loads(body)
     raise _Failure(f"HTTP 200 without JSON: {_words(body)}", ONCE)
+
+
+def _unstreamed(reply: Reply) -> Reply:
+    """Return a stream of SGLang's events as the reply that it would have been without streaming.
+
+    Raises:
+        ValueError: it broke off.
+    """
+    if not reply.headers.get("content-type", "").startswith("text/event-stream"):
+        return reply
+    events = [line[6:] for line in reply.data.splitlines() if line.startswith(b"data: ")]
+    if len(events) == 1 or events[-1:] != [b"[DONE]"]:
+        raise ValueError("the stream of its reply broke off")
+    said = _json(events[-2])
+    reason = (said.get("meta_info") or {}).get("finish_reason") or {}
+    problem = said.get("error") or (reason if reason.get("status_code") else None)
+    if problem is None:
+        return Reply(200, {}, events[-2])
+    status = problem.get("code") or problem.get("status_code") if isinstance(problem, dict) else 400
+    return Reply(status or 400, {}, orjson.dumps({"error": problem}))
 
 
 def _words(body: bytes) -> str:

@@ -9,7 +9,7 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
@@ -18,6 +18,8 @@ CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 1.0  # from here on it is looked whether the server has closed it meanwhile
 BUFFER = 1 << 16
 MOST_HEADERS = 200
+
+Begun = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,12 @@ class Connection:
                     one.close()
         self._reader = self._socket = None
 
-    def ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, begun: Begun | None = None
+    ) -> Reply:
         """Send a request with a body of JSON, or without one; return the reply.
+
+        `begun` is called when the first part of a streamed one is there.
 
         Raises:
             TimeoutError: the server was silent for too long.
@@ -70,7 +76,7 @@ class Connection:
         try:
             if self._socket is None or self._is_stale(self._socket):
                 self._open()
-            reply = self._exchange(method, path, body)
+            reply = self._exchange(method, path, body, begun)
         except BaseException:
             self.close()
             raise
@@ -107,7 +113,7 @@ class Connection:
         made.settimeout(self.seconds)
         self._socket, self._reader = made, cast("BinaryIO", made.makefile("rb", BUFFER))
 
-    def _exchange(self, method: str, path: str, body: bytes | None) -> Reply:
+    def _exchange(self, method: str, path: str, body: bytes | None, begun: Begun | None) -> Reply:
         assert self._socket is not None
         assert self._reader is not None
         head = f"{method} {self._parts.path.rstrip('/')}{path} HTTP/1.1\r\n".encode() + self._head
@@ -122,7 +128,7 @@ class Connection:
         status, headers = _head_of(self._reader)
         while 100 <= status < 200:  # noqa: PLR2004  (only told to wait)
             status, headers = _head_of(self._reader)
-        return Reply(status, headers, _body_of(self._reader, headers))
+        return Reply(status, headers, _body_of(self._reader, headers, begun or (lambda: None)))
 
 
 def _head_of(reader: BinaryIO) -> tuple[int, dict[str, str]]:
@@ -140,9 +146,11 @@ def _head_of(reader: BinaryIO) -> tuple[int, dict[str, str]]:
     raise ConnectionError("its reply has no end of headers")
 
 
-def _body_of(reader: BinaryIO, headers: Mapping[str, str]) -> bytes:
+def _body_of(reader: BinaryIO, headers: Mapping[str, str], begun: Begun) -> bytes:
     if "chunked" in headers.get("transfer-encoding", "").lower():
-        return b"".join(iter(lambda: _chunk(reader), b""))
+        first = _chunk(reader)
+        begun()
+        return first and b"".join([first, *iter(lambda: _chunk(reader), b"")])
     length = headers.get("content-length")
     return reader.read() if length is None else _exactly(reader, int(length))
 

@@ -1,10 +1,11 @@
 """A model: its identity now, its backend when it is needed."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from sgleval.errors import RunError, UserError
 from sgleval.runtime.client import Client, RequestError
@@ -98,12 +99,25 @@ def wait_for(url: str) -> None:
         time.sleep(1)
 
 
-def pool_tokens(backend: Any) -> int | None:
-    """Return how many tokens the server's KV cache holds, or None where it does not say."""
-    if not isinstance(backend, SglangBackend):
-        return None
-    try:
-        said = backend.client.get("/server_info").get("max_total_num_tokens")
-    except RequestError:
-        return None
-    return int(said) if said else None
+@dataclass(frozen=True, slots=True)
+class ServerSays:
+    """What a server says of itself, as far as it does."""
+
+    pool_tokens: float = math.inf
+    """How many tokens its KV cache holds."""
+    streams_whole_texts: bool = False
+    """Whether each event of a streamed answer holds all of it so far."""
+
+    @classmethod
+    def of(cls, backend: Any) -> Self:
+        """Ask it; a router and a user's own model say nothing."""
+        if not isinstance(backend, SglangBackend):
+            return cls()
+        try:
+            said = backend.client.get("/server_info")
+        except RequestError:
+            return cls()
+        return cls(
+            said.get("max_total_num_tokens") or math.inf,
+            said.get("incremental_streaming_output") is False,
+        )

@@ -58,7 +58,7 @@ def run_batch(
     groups = ([(position, call)] for position, call in enumerate(calls))
     window = Window[tuple[int, Call], Outcome](groups)
     outcomes = window.run(
-        lambda numbered: run_once(program, numbered[1], backend, sampling), Pace(concurrency)
+        lambda numbered, _: run_once(program, numbered[1], backend, sampling), Pace(concurrency)
     )
     for (position, _), outcome in outcomes:
         yield position, outcome

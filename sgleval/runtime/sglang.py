@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from sgleval.runtime.client import Client, RequestError
+from sgleval.runtime.connection import Begun
 from sgleval.runtime.frontend import RuntimeEndpoint
 from sgleval.runtime.ledger import Ledger
 from sgleval.runtime.template import Template
@@ -27,6 +28,8 @@ LOGPROB_FIELDS = (
     "top_logprobs_num",
     "return_text_in_logprobs",
 )
+FIRST_AND_LAST = 1 << 30
+"""Tokens from one event of a stream to the next: the first one comes at once in any case."""
 FREE_TOKENS, FREE_JSON_TOKENS = 64, 512
 """What a freed answer may take at least, a JSON object more."""
 
@@ -50,6 +53,7 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
         self.extra = dict(extra or {})
         self.is_cold = self.is_free = False
         self.ledger: Ledger | None = None
+        self.begun: Begun | None = None
 
     def opened(self, sample: Sample | None = None) -> Self:
         """Return the view for one program."""
@@ -72,6 +76,16 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
         view.is_free = True
         return view
 
+    def leading(self, begun: Begun) -> Self:
+        """Return the same server for one program, with `begun` called once its prompt is cached.
+
+        That is when the first token of its first answer is there, which may be long before the
+        last one. The server must stream texts whole, see `ServerSays`.
+        """
+        view = copy.copy(self)
+        view.begun = begun
+        return view
+
     def generate(self, s: Any, sampling_params: Any) -> tuple[str, dict[str, Any]]:
         """Answer one `gen`; the names of the parameters are SGLang's.
 
@@ -88,7 +102,8 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
         for name in LOGPROB_FIELDS:
             if (value := getattr(sampling_params, name)) is not None:
                 body[name] = value
-        reply = self._ask(s, body)
+        begun, self.begun = self.begun, None
+        reply = self._ask(s, body, begun)
         return reply["text"], reply["meta_info"]
 
     def commit_lazy_operations(self, s: Any) -> None:
@@ -103,12 +118,15 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
         with contextlib.suppress(RequestError):
             self._post({"text": prefix_str, "sampling_params": {"max_new_tokens": 0}})
 
-    def _ask(self, s: Any, body: dict[str, Any]) -> Any:
+    def _ask(self, s: Any, body: dict[str, Any], begun: Begun | None = None) -> Any:
         """Send a prompt, or a list of them, and check the reply; an aborted one is tried again."""
         self._add_images(s, body)
-        reply = self._post(body)
+        if begun:
+            body["stream"] = True
+            body["sampling_params"]["stream_interval"] = FIRST_AND_LAST
+        reply = self._post(body, begun)
         if _abort(reply):
-            reply = self._post(body)
+            reply = self._post(body, begun)
         if abort := _abort(reply):
             raise RequestError(f"aborted: {abort.get('message') or 'no reason given'}")
         for meta in _metas(reply):
@@ -122,8 +140,8 @@ class SglangBackend(RuntimeEndpoint):  # type: ignore[misc]  # sglang has no typ
 
     _generate_http_request = _ask  # what SGLang's `select` calls
 
-    def _post(self, body: dict[str, Any]) -> Any:
-        return self.client.post("/generate", body | self.extra)
+    def _post(self, body: dict[str, Any], begun: Begun | None = None) -> Any:
+        return self.client.post("/generate", body | self.extra, begun)
 
     def _add_images(self, s: Any, data: dict[str, Any]) -> None:
         """Add the original bytes as data URLs, in the program's order.

@@ -10,6 +10,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from sgleval.runtime.connection import Begun
 from sgleval.runtime.leaders import Place, places
 from sgleval.runtime.pace import Pace
 
@@ -37,7 +38,7 @@ class _Step(Generic[Item]):
     gain: int
     """What its leader saves it, in tokens."""
     followers: "list[_Step[Item]]" = field(default_factory=list)
-    """Held back until it is done; the one that gains least is the last."""
+    """Held back until it has begun to answer; the one that gains least is the last."""
 
 
 @dataclass
@@ -65,31 +66,37 @@ class Window(Generic[Item, Result]):
     _next: "Sequence[Item] | None" = field(default=None, init=False)
     _open: float = field(default=0.0, init=False)
 
-    def run(self, work: Callable[[Item], Result], pace: Pace) -> Iterator[tuple[Item, Result]]:
+    def run(
+        self, work: Callable[[Item, Begun | None], Result], pace: Pace
+    ) -> Iterator[tuple[Item, Result]]:
         """Yield each item with what `work` returns for it, as it finishes.
 
-        What `work` raises ends it, once all that is finished by then has been yielded.
+        Where others wait for an item, `work` gets what it may call as soon as they need not wait
+        any longer. What it raises ends the run, once all that is finished by then has been yielded.
         """
         groups = iter(self.groups)
-        done: SimpleQueue[_Done] = SimpleQueue()
+        heard: SimpleQueue[_Heard] = SimpleQueue()
         finished: list[_Done] = []
         pool = ThreadPoolExecutor(pace.most, thread_name_prefix="program")
         try:
             while True:
                 if not any(map(_raised, finished)):
                     for step in self._starting(groups, pace.size):
-                        future = pool.submit(work, step.item)
-                        future.add_done_callback(partial(_put, done, step))
-                for step, future in sorted(
-                    finished, key=_raised
-                ):  # what is answered, before the end
+                        begun = partial(heard.put, (step, None)) if step.followers else None
+                        future = pool.submit(work, step.item, begun)
+                        future.add_done_callback(partial(_put, heard, step))
+                finished.sort(key=_raised)  # what is answered, before the end
+                for step, future in finished:
                     yield step.item, future.result()
                 if not self._live:
                     break
-                finished = _all_of(done)
-                for step, _ in finished:
-                    self._finish(step)
-                    pace.finished()
+                finished = []
+                for step, ended in _all_of(heard):
+                    self._release(step)
+                    if ended is not None:
+                        finished.append((step, ended))
+                        self._finish(step)
+                        pace.finished()
         finally:
             pool.shutdown(wait=not self._live, cancel_futures=True)  # on the way out nobody waits
 
@@ -123,14 +130,18 @@ class Window(Generic[Item, Result]):
                 return leader.followers.pop()
         return None
 
-    def _finish(self, step: "_Step[Item]") -> None:
-        del self._live[step]
+    def _release(self, step: "_Step[Item]") -> None:
+        """Let start what has waited for it."""
         self.alone = False
         for follower in step.followers:
             if follower.followers:  # the sooner it is done, the sooner they may start
                 self._ready.appendleft(follower)
             else:
                 self._ready.append(follower)
+        step.followers.clear()
+
+    def _finish(self, step: "_Step[Item]") -> None:
+        del self._live[step]
         step.group.left -= 1
         if not step.group.left:
             self._open -= step.group.weight
@@ -150,18 +161,19 @@ def _first_step(items: Sequence[Item], arranged: Sequence[Place], weight: float)
 
 
 _Done = tuple[_Step[Any], Future[Any]]
+_Heard = tuple[_Step[Any], Future[Any] | None]  # None: those that wait for it may start
 
 
-def _put(done: "SimpleQueue[_Done]", step: "_Step[Any]", future: Future[Any]) -> None:
-    done.put((step, future))
+def _put(heard: "SimpleQueue[_Heard]", step: "_Step[Any]", future: Future[Any]) -> None:
+    heard.put((step, future))
 
 
-def _all_of(done: "SimpleQueue[_Done]") -> list[_Done]:
-    """Wait for something that is done; return it with all that is done besides."""
-    found = [done.get()]
+def _all_of(heard: "SimpleQueue[_Heard]") -> list[_Heard]:
+    """Wait until something is heard; return it with all that is there besides."""
+    found = [heard.get()]
     with contextlib.suppress(Empty):
         while True:
-            found.append(done.get_nowait())
+            found.append(heard.get_nowait())
     return found
 
 

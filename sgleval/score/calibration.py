@@ -43,7 +43,7 @@ def calibration(told: Judged, *, constrained: bool | None) -> Row | None:
     if told.metric is None or predictions["confidence"].null_count() == predictions.height:
         return None
     keys, rows = ["variant", "perturbation"], []
-    originals = predictions.filter(pl.col("perturbation") == "none").height
+    originals = int((predictions["perturbation"] == "none").sum())
     for key, group in parted(predictions, keys):
         # A product of rounded probabilities may be a hair above 1.
         sure = pl.col("confidence").clip(0, 1)

@@ -83,4 +83,4 @@ def _slim(told: pl.DataFrame) -> pl.DataFrame:
 def joined(parts: Sequence[Judged]) -> Judged:
     """Join what was judged in parts, those left out in which the metric scored nothing."""
     scored = [part for part in parts if part.metric is not None] or parts
-    return Judged(pl.concat([part.predictions for part in scored], rechunk=True), scored[0].metric)
+    return Judged(pl.concat(part.predictions for part in scored), scored[0].metric)

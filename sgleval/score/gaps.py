@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from sgleval.score.groups import parted
+from sgleval.score.groups import kept, parted
 from sgleval.score.value import weight
 from sgleval.stats import bootstrap, no_bootstrap, numbered
 from sgleval.stats.interval import FEWEST, NO_SPREAD, NO_VALUE
@@ -41,15 +41,16 @@ def gaps(groups: Sequence[Row], rows: pl.DataFrame, metric: Metric) -> Iterator[
     show, the spread of each resample's values around those of all samples.
     """
     needed = ("variant", "group", "composed", "cluster", "numerator", "denominator")
-    originals = rows.filter(pl.col("perturbation") == "none").select(needed)
+    originals = kept(rows, rows["perturbation"] == "none").select(needed)
     variants = {name: own for (name,), own in parted(originals, ["variant"])}
     for key, members in _by(groups, ("tag", "variant", "perturbation", "metric")):
         if len(members) == 1:
             continue
         valued = {row["group"]: row["value"] for row in members if row["value"] is not None}
         if key["perturbation"] == "none":
-            own = variants[key["variant"]].filter(pl.col("group").is_in(list(valued)))
-            between = _interval(own, metric, originals.height)
+            own = variants[key["variant"]]
+            valid = kept(own, own["group"].is_in(list(valued)))
+            between = _interval(valid, metric, originals.height)
         else:
             between = no_bootstrap(NAMES, PERTURBED, None)
         small = [row["group"] for row in members if row["n"] < FEW]

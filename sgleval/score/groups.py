@@ -27,6 +27,11 @@ def parted(rows: pl.DataFrame, keys: list[str]) -> Iterator[tuple[tuple[Any, ...
         yield from rows.group_by(keys, maintain_order=True)
 
 
+def kept(rows: pl.DataFrame, mask: pl.Series) -> pl.DataFrame:
+    """Return the rows that a mask takes; all of them are not copied."""
+    return rows if mask.all() else rows.filter(mask)
+
+
 def tag(samples: pl.DataFrame, name: str) -> pl.Series:
     """Return the column of a tag's values, null where a sample has none."""
     tags = samples["tags"].struct if "tags" in samples.columns else None

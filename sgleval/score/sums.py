@@ -77,7 +77,7 @@ class Sums:
         }
         if not self._rows:
             return {"results": [], "groups": [], "gaps": [], "parts": [], **read}
-        rows = pl.concat(self._rows, rechunk=True)
+        rows = pl.concat(self._rows)
         self._rows.clear()
         fields = rows.filter(pl.col("part").is_not_null())
         if not fields.is_empty():

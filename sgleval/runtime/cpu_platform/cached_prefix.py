@@ -150,7 +150,13 @@ def attend(
     """
     new, length = len(q), len(k)
     cached = length - new
-    q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))
+    k, v = (x.transpose(0, 1)[None] for x in (k, v))
+    if new == 1 and grouped:
+        # The heads that share a key head become its rows, since all look at the same tokens: as
+        # heads of one row each they take torch's kernel six times as long.
+        heads = q.reshape(1, k.shape[1], -1, q.shape[2])
+        return scaled_dot_product_attention(heads, k, v, scale=scale).reshape(q.shape)
+    q = q.transpose(0, 1)[None]
     if new > cached:
         # torch has a kernel for causal squares that skips the upper half, so a whole square costs
         # less than its lower rows alone where these are more than half of it.
