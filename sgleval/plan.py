@@ -202,8 +202,8 @@ def make_plan(
 
     def note_keys(sample: Sample) -> None:
         if keys is not None:
-            every = (answer_key(identity, sample, way.tags, way.encoded) for way in ways)
-            keys.extend(map(half_of, every))
+            for way in ways:
+                keys.append(half_of(answer_key(identity, sample, way.tags, way.encoded)))
 
     scan = task.dataset.scan(seed=seed, answer=task.answer, each=note_keys)
     partial = frozenset(scan.partial_tags)

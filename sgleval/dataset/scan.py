@@ -5,11 +5,11 @@ two sets that find duplicates), so a million rows stream.
 """
 
 import hashlib
-import operator
 from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import orjson
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # problems
 NAMED = 3  # samples without a reachable answer
+ADMITTED = 4096  # of equal answers one is tried
 
 
 @dataclass(slots=True)
@@ -108,7 +109,8 @@ def scanned(
 
 class _Scanner:
     def __init__(self, answer: Answer | None, each: Callable[[Sample], None] | None) -> None:
-        self.answer, self.lettered, self.each = answer, lettering(answer), each
+        self.lettered, self.each = lettering(answer), each
+        self.admits = None if answer is None else lru_cache(ADMITTED)(answer.admits)
         self.rows = 0
         self.problems = Problems()
         self.ids, self.image_keys = array("Q"), array("Q")
@@ -135,7 +137,7 @@ class _Scanner:
             self.problems.add(f"{where}: {problem}")
         if found:
             return
-        if not _same(made.images, self.shown):
+        if made.images != self.shown:  # neighbours mostly have the very same objects
             if not all(self._readable(image, where) for image in made.images):
                 return
             self.shown, self.shown_key = made.images, key_of_images(made.images)
@@ -192,8 +194,8 @@ class _Scanner:
             self.each(sample)
 
     def _admit(self, sample: Sample) -> None:
-        answer = self.answer
-        if answer is None or any(answer.admits(one, sample.choices) for one in sample.answers):
+        admits, choices = self.admits, sample.choices
+        if admits is None or any(admits(one, choices) for one in sample.answers):
             return
         self.unreachable += 1
         if len(self.unreachable_ids) < NAMED:
@@ -213,11 +215,6 @@ class _Scanner:
             unreachable_ids=tuple(self.unreachable_ids),
             problems=self.problems,
         )
-
-
-def _same(images: Sequence[Image], before: Sequence[Image]) -> bool:
-    """Say whether two samples have the very same objects, as neighbours mostly do."""
-    return len(images) == len(before) and all(map(operator.is_, images, before))
 
 
 def _name(image: Image) -> str:

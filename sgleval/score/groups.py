@@ -9,7 +9,7 @@ import polars as pl
 from sgleval.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sgleval.metrics.metric import Metric
 
@@ -19,12 +19,20 @@ GROUP, CATEGORY = "group", "category"
 MEMBERS = ("variant", "perturbation", CATEGORY, GROUP)
 
 
-def parted(rows: pl.DataFrame, keys: list[str]) -> Iterator[tuple[tuple[Any, ...], pl.DataFrame]]:
-    """Yield the rows of each combination of keys, as they first come; one alone is not copied."""
-    if rows.height and all(rows[key].n_unique() == 1 for key in keys):
-        yield rows.select(keys).row(0), rows
-    else:
-        yield from rows.group_by(keys, maintain_order=True)
+def parted(
+    rows: pl.DataFrame, keys: Sequence[str]
+) -> Iterator[tuple[tuple[Any, ...], pl.DataFrame]]:
+    """Yield the rows of each combination of keys, each key's values as they first come.
+
+    One part at a time is copied; of a million rows `group_by` takes as much again for its indices.
+    """
+    if not keys:
+        yield (), rows
+        return
+    first, *others = keys
+    for value in rows[first].unique(maintain_order=True):
+        for found, part in parted(kept(rows, rows[first].eq_missing(value)), others):
+            yield (value, *found), part
 
 
 def kept(rows: pl.DataFrame, mask: pl.Series) -> pl.DataFrame:
