@@ -90,4 +90,5 @@ def costs(arms: Sequence[Arm]) -> list[Row]:
 def _sum(answers: pl.DataFrame, column: str) -> Any:
     if column not in answers.columns:  # others' predictions
         return None
-    return total(answers[column], answers["error"].is_not_null())
+    failed = pl.col("error").is_not_null()
+    return answers.select(pl.when((~failed).any()).then(total(column, failed))).item()

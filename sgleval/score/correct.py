@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from sgleval.score.efficiency import KEYS, KINDS, spent
 from sgleval.score.groups import shown
 
 if TYPE_CHECKING:
@@ -45,16 +46,15 @@ def correct(scores: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame | N
 
 
 class Judged(NamedTuple):
-    """Of each prediction what efficiency and calibration go by, whether it is right among it."""
+    """Of some predictions what efficiency and calibration go by."""
 
     predictions: pl.DataFrame
-    """`cluster` (the images), `failed`, `correct` (null where no metric can tell) and columns of
-    predictions."""
+    """`variant, perturbation, confidence, cluster` (the images) and `correct` (null where no metric
+    can tell)."""
+    spent: pl.DataFrame
+    """What they took (`efficiency.spent`)."""
     metric: str | None
     """The one that told."""
-
-
-COLUMNS = ("confidence", "prompt_tokens", "completion_tokens", "seconds")
 
 
 def judged(
@@ -66,21 +66,24 @@ def judged(
     """Return for efficiency and calibration the predictions that a metric scored, or all."""
     right, keys = correct(scores, metrics), ["variant", "perturbation", "sample_id"]
     images = samples.select("sample_id", cluster=shown(samples).hash())
-    known = predictions.select(*keys, *COLUMNS, failed=pl.col("error").is_not_null()).join(
+    failed = pl.col("error").is_not_null()
+    known = predictions.select(*keys, "confidence", *KINDS, failed=failed).join(
         images, on="sample_id", how="left", maintain_order="left"
     )
     if right is None:
-        return Judged(_slim(known.with_columns(correct=pl.lit(None, pl.Boolean))), None)
-    told = known.join(right.drop("metric"), on=keys, maintain_order="left")
-    return Judged(_slim(told), right["metric"][0])
-
-
-def _slim(told: pl.DataFrame) -> pl.DataFrame:
-    labels = pl.col("variant", "perturbation").cast(pl.Categorical)
-    return told.drop("sample_id").with_columns(labels)
+        told, metric = known.with_columns(correct=pl.lit(None, pl.Boolean)), None
+    else:
+        told = known.join(right.drop("metric"), on=keys, maintain_order="left")
+        metric = right["metric"][0]
+    labels = pl.col(*KEYS).cast(pl.Categorical)
+    slim = told.select(labels, "confidence", "cluster", "correct")
+    return Judged(slim, spent(told), metric)
 
 
 def joined(parts: Sequence[Judged]) -> Judged:
     """Join what was judged in parts, those left out in which the metric scored nothing."""
     scored = [part for part in parts if part.metric is not None] or parts
-    return Judged(pl.concat(part.predictions for part in scored), scored[0].metric)
+    predictions, costs = (
+        pl.concat(getattr(part, name) for part in scored) for name in ("predictions", "spent")
+    )
+    return Judged(predictions, costs, scored[0].metric)

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from sgleval.score.groups import parted
-
 if TYPE_CHECKING:
     from sgleval.score.correct import Judged
 
+KEYS = ("variant", "perturbation")
 KINDS = ("prompt_tokens", "completion_tokens", "seconds")
 
 Row = dict[str, Any]
@@ -25,31 +24,50 @@ def efficiency(told: Judged) -> list[Row]:
     their sum is more than the run took. What an answered sample does not say is null, and so is
     `per_right` where nothing is right or no metric can tell.
     """
-    keys, rows = ["variant", "perturbation"], []
-    for key, group in parted(told.predictions, keys):
-        found = None if told.metric is None else int(group["correct"].sum())
-        sums = {kind: total(group[kind], group["failed"]) for kind in KINDS}
+    any_answered = pl.col("answered").sum() > 0
+    sums = told.spent.group_by(KEYS, maintain_order=True).agg(
+        pl.col("n", "right").sum(),
+        *(
+            pl.when(any_answered, pl.col(kind).null_count() == 0).then(pl.col(kind).sum())
+            for kind in KINDS
+        ),
+    )
+    rows = []
+    for row in sums.iter_rows(named=True):
+        found = None if told.metric is None else row["right"]
         rows.append(
-            dict(zip(keys, key, strict=True))
+            {key: row[key] for key in KEYS}
             | {"metric": told.metric}
-            | {"n": group.height, "right": found}
-            | {"per_sample": _over(sums, group.height), "per_right": _over(sums, found)}
+            | {"n": row["n"], "right": found}
+            | {"per_sample": _over(row, row["n"]), "per_right": _over(row, found)}
         )
     return rows
 
 
-def total(values: pl.Series, failed: pl.Series) -> Any:
-    """Return a column's sum, failed ones too; None where an answered one does not say, or none is.
+def spent(told: pl.DataFrame) -> pl.DataFrame:
+    """Return what some predictions took: a row per variant and perturbation, to be added up.
+
+    `told` has the columns `KEYS`, `KINDS`, `failed` and `correct`. A kind is null where an answered
+    prediction does not say it.
+    """
+    failed = pl.col("failed")
+    return told.group_by(KEYS, maintain_order=True).agg(
+        pl.len().alias("n"),
+        (~failed).sum().alias("answered"),
+        pl.col("correct").sum().alias("right"),
+        *(total(kind, failed).alias(kind) for kind in KINDS),
+    )
+
+
+def total(kind: str, failed: pl.Expr) -> pl.Expr:
+    """Return a column's sum, failed ones too; null where an answered one does not say.
 
     Tokens are kept in 32 bits, which the sum of a large run overflows.
     """
-    answered = values.filter(~failed)
-    if answered.is_empty() or answered.null_count():
-        return None
-    return (values.cast(pl.Int64) if values.dtype.is_integer() else values).sum()
+    untold = (pl.col(kind).is_null() & ~failed).any()
+    wide = pl.col(kind).cast(pl.Float64 if kind == "seconds" else pl.Int64)
+    return pl.when(~untold).then(wide.sum())
 
 
-def _over(sums: dict[str, float | None], count: int | None) -> dict[str, float | None]:
-    return {
-        kind: total / count if total is not None and count else None for kind, total in sums.items()
-    }
+def _over(sums: Row, count: int | None) -> dict[str, float | None]:
+    return {kind: None if sums[kind] is None or not count else sums[kind] / count for kind in KINDS}
