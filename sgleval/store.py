@@ -29,7 +29,7 @@ HALF = len('{"key": "') + 16, len('{"key": "') + 32
 """Where the half of a line's key stands that `half_of` takes."""
 STATE = HALF[1] + len('", '), HALF[1] + len('", ') + len(OK)
 """Where a line says whether it was answered."""
-NO_DIGIT = 16
+NO_DIGIT = 16  # beside the sixteen
 BLOCK = 1 << 22
 """Bytes of a journal that are indexed at once."""
 META = (
@@ -137,7 +137,7 @@ class Journal:
             raise RunError(
                 f"{self.path}: {error.strerror}; make room and run the command again"
             ) from error
-        self._places.set(half_of(key), _place(line, self._end))
+        self._places.set(half_of(key), 2 * self._end + (outcome.error is not None))
         self._end += len(line)
         return entry
 
@@ -160,10 +160,6 @@ class Journal:
             return None
         self._lines.seek(place // 2)
         return _parsed(self._lines.readline())
-
-
-def _place(line: bytes, offset: int) -> int:
-    return 2 * offset + (line[slice(*STATE)] != OK)
 
 
 def _indexed(lines: bytes, offset: int) -> "tuple[NDArray[np.uint64], NDArray[np.uint64]]":

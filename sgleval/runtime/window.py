@@ -38,7 +38,7 @@ class _Step(Generic[Item]):
     gain: int
     """What its leader saves it, in tokens."""
     followers: "list[_Step[Item]]" = field(default_factory=list)
-    """Held back until it has begun to answer; the one that gains least is the last."""
+    """Held back until it says that they may start, or is done; who gains least is the last."""
 
 
 @dataclass

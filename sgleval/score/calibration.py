@@ -15,7 +15,7 @@ from sgleval.metrics.calibration import (
     selective_area,
 )
 from sgleval.score.gaps import PERTURBED
-from sgleval.score.groups import parted
+from sgleval.score.groups import RUN, parted
 from sgleval.score.resampled import RESAMPLED, Ranked
 from sgleval.stats import bootstrap, no_bootstrap, numbered
 from sgleval.stats.interval import NO_VALUE
@@ -42,14 +42,14 @@ def calibration(told: Judged, *, constrained: bool | None) -> Row | None:
     predictions = told.predictions
     if told.metric is None or predictions["confidence"].null_count() == predictions.height:
         return None
-    keys, rows = ["variant", "perturbation"], []
+    rows = []
     originals = int((predictions["perturbation"] == "none").sum())
-    for key, group in parted(predictions, keys):
+    for key, group in parted(predictions, RUN):
         # A product of rounded probabilities may be a hair above 1.
         sure = pl.col("confidence").clip(0, 1)
         known = group.select(sure, pl.col("correct").cast(pl.Float64), "cluster").drop_nulls()
         counts = {"n": known.height, "without": group.height - known.height}
-        row = dict(zip(keys, key, strict=True)) | counts | _figures(known)
+        row = dict(zip(RUN, key, strict=True)) | counts | _figures(known)
         if row["perturbation"] != "none":
             between = no_bootstrap(RESAMPLED, PERTURBED, None)
         elif known.is_empty():

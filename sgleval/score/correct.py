@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from sgleval.score.efficiency import KEYS, KINDS, spent
-from sgleval.score.groups import shown
+from sgleval.score.efficiency import KINDS, spent
+from sgleval.score.groups import RUN, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def judged(
     metrics: Sequence[Metric],
 ) -> Judged:
     """Return for efficiency and calibration the predictions that a metric scored, or all."""
-    right, keys = correct(scores, metrics), ["variant", "perturbation", "sample_id"]
+    right, keys = correct(scores, metrics), [*RUN, "sample_id"]
     images = samples.select("sample_id", cluster=shown(samples).hash())
     failed = pl.col("error").is_not_null()
     known = predictions.select(*keys, "confidence", *KINDS, failed=failed).join(
@@ -75,7 +75,7 @@ def judged(
     else:
         told = known.join(right.drop("metric"), on=keys, maintain_order="left")
         metric = right["metric"][0]
-    labels = pl.col(*KEYS).cast(pl.Categorical)
+    labels = pl.col(*RUN).cast(pl.Categorical)
     slim = told.select(labels, "confidence", "cluster", "correct")
     return Judged(slim, spent(told), metric)
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from sgleval.score.groups import RUN
+
 if TYPE_CHECKING:
     from sgleval.score.correct import Judged
 
-KEYS = ("variant", "perturbation")
 KINDS = ("prompt_tokens", "completion_tokens", "seconds")
 
 Row = dict[str, Any]
@@ -25,7 +26,7 @@ def efficiency(told: Judged) -> list[Row]:
     `per_right` where nothing is right or no metric can tell.
     """
     any_answered = pl.col("answered").sum() > 0
-    sums = told.spent.group_by(KEYS, maintain_order=True).agg(
+    sums = told.spent.group_by(RUN, maintain_order=True).agg(
         pl.col("n", "right").sum(),
         *(
             pl.when(any_answered, pl.col(kind).null_count() == 0).then(pl.col(kind).sum())
@@ -36,7 +37,7 @@ def efficiency(told: Judged) -> list[Row]:
     for row in sums.iter_rows(named=True):
         found = None if told.metric is None else row["right"]
         rows.append(
-            {key: row[key] for key in KEYS}
+            {key: row[key] for key in RUN}
             | {"metric": told.metric}
             | {"n": row["n"], "right": found}
             | {"per_sample": _over(row, row["n"]), "per_right": _over(row, found)}
@@ -47,11 +48,11 @@ def efficiency(told: Judged) -> list[Row]:
 def spent(told: pl.DataFrame) -> pl.DataFrame:
     """Return what some predictions took: a row per variant and perturbation, to be added up.
 
-    `told` has the columns `KEYS`, `KINDS`, `failed` and `correct`. A kind is null where an answered
+    `told` has the columns `RUN`, `KINDS`, `failed` and `correct`. A kind is null where an answered
     prediction does not say it.
     """
     failed = pl.col("failed")
-    return told.group_by(KEYS, maintain_order=True).agg(
+    return told.group_by(RUN, maintain_order=True).agg(
         pl.len().alias("n"),
         (~failed).sum().alias("answered"),
         pl.col("correct").sum().alias("right"),

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 GROUP, CATEGORY = "group", "category"
 """The tags that group metrics and composites go by, unless others are named."""
 
-MEMBERS = ("variant", "perturbation", CATEGORY, GROUP)
+RUN = ("variant", "perturbation")
+"""What tells apart the predictions of one sample."""
+
+MEMBERS = (*RUN, CATEGORY, GROUP)
 
 
 def parted(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from sgleval.score.groups import CATEGORY, GROUP
-from sgleval.score.sums import RUN, Scope, Sums
+from sgleval.score.groups import CATEGORY, GROUP, RUN
+from sgleval.score.sums import Scope, Sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

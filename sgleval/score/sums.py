@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sgleval.score.gaps import gaps
-from sgleval.score.groups import CATEGORY, GROUP, clusters, parted, shown, tag
+from sgleval.score.groups import CATEGORY, GROUP, RUN, clusters, parted, shown, tag
 from sgleval.score.value import value, weight
 from sgleval.stats import Interval, described_composite, described_interval
 from sgleval.stats.interval import NO_VALUE
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 MOST_READINGS = 26
 """A metric whose parser reads more distinct answers has no closed set of them."""
 
-RUN = ("variant", "perturbation")
 COUNTS = ("n", "failed", "unparsed", "truncated")
 TAG = "tag {}"
 
