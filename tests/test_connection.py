@@ -1,6 +1,8 @@
 """HTTP as servers speak it, byte by byte."""
 
 import contextlib
+import gc
+import os
 import socket
 import threading
 import time
@@ -131,3 +133,20 @@ def test_silence_is_told_from_a_server_that_is_not_there():
 def test_what_is_no_address_is_an_error(url):
     with pytest.raises(OSError, match="is no address"):
         Connection(url, {}, 1.0).ask("GET", "/")
+
+
+def test_a_connection_in_a_cycle_is_closed_in_whichever_order_the_collector_finds_its_parts(
+    monkeypatch,
+):
+    with server(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine", close=False) as (url, _):
+        elder = [socket.create_connection(url.removeprefix("http://").split(":"))]
+        opened = elder[0].fileno()
+        monkeypatch.setattr("socket.create_connection", lambda *_: elder.pop())
+        connection = Connection(url, {}, 5.0)
+        connection.ask("GET", "/")
+        connection.itself = connection
+        del connection
+        monkeypatch.undo()
+        gc.collect()  # an open socket would warn, which is an error
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(opened)

@@ -9,6 +9,7 @@ import select
 import socket
 import ssl
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
@@ -44,6 +45,7 @@ class Connection:
     _socket: socket.socket | None = field(default=None, init=False)
     _reader: BinaryIO | None = field(default=None, init=False)
     _used: float = field(default=0.0, init=False)
+    _end: Callable[[], object] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._parts = urlsplit(self.url)
@@ -51,15 +53,10 @@ class Connection:
         lines = [f"{name}: {value}\r\n" for name, value in (fields | dict(self.headers)).items()]
         self._head = "".join(lines).encode("latin-1")
 
-    def __del__(self) -> None:
-        self.close()
-
     def close(self) -> None:
         """Close it; the next request opens it again."""
-        for one in (self._reader, self._socket):
-            if one is not None:
-                with contextlib.suppress(OSError):
-                    one.close()
+        if self._end is not None:
+            self._end()
         self._reader = self._socket = None
 
     def ask(
@@ -112,6 +109,8 @@ class Connection:
             made = ssl.create_default_context().wrap_socket(made, server_hostname=host)
         made.settimeout(self.seconds)
         self._socket, self._reader = made, cast("BinaryIO", made.makefile("rb", BUFFER))
+        # no __del__: the collector of cycles might come upon the open socket first
+        self._end = weakref.finalize(self, _close, self._reader, made)
 
     def _exchange(self, method: str, path: str, body: bytes | None, begun: Begun | None) -> Reply:
         assert self._socket is not None
@@ -129,6 +128,12 @@ class Connection:
         while 100 <= status < 200:  # noqa: PLR2004  (only told to wait)
             status, headers = _head_of(self._reader)
         return Reply(status, headers, _body_of(self._reader, headers, begun or (lambda: None)))
+
+
+def _close(*opened: BinaryIO | socket.socket) -> None:
+    for one in opened:
+        with contextlib.suppress(OSError):
+            one.close()
 
 
 def _head_of(reader: BinaryIO) -> tuple[int, dict[str, str]]:
