@@ -18,6 +18,7 @@ from sgleval.runtime import server as module
 from sgleval.runtime.server import (
     ENVIRONMENT,
     Server,
+    environment,
     free_port,
     healthy,
     refuse_busy_port,
@@ -161,7 +162,6 @@ def test_our_environment_reaches_the_server(made):
     for name, value in ENVIRONMENT.items():
         assert f'"{name}": "{value}"' in text
     assert ENVIRONMENT["SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION"] == "0"
-    assert ENVIRONMENT["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
 # Being brought back
@@ -352,6 +352,19 @@ def test_only_a_machine_without_gpu_gets_the_flags_of_the_cpu(monkeypatch, gpu):
     assert values(flags, "--device") == ([] if gpu else ["cpu"])
     assert values(flags, "--attention-backend") == ([] if gpu else ["torch_native"])
     assert values(flags, "--random-seed") == ["0"]
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_only_a_machine_without_gpu_gets_the_environment_of_the_cpu(monkeypatch, gpu):
+    monkeypatch.setattr(module, "has_gpu", lambda: gpu)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert environment().get("OMP_WAIT_POLICY") == (None if gpu else "PASSIVE")
+
+
+def test_a_users_environment_goes_before_that_of_the_cpu(monkeypatch):
+    monkeypatch.setattr(module, "has_gpu", lambda: False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert environment()["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 def test_the_command_names_model_port_and_version():

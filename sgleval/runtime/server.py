@@ -39,7 +39,7 @@ CPU_FLAGS = (
     *("--mem-fraction-static", "0.3"),  # of the whole machine's memory, which others use too
     *("--max-total-tokens", "65536"),  # some 50 receipts
 )
-ENVIRONMENT = cpu_platform.ENVIRONMENT | {
+ENVIRONMENT = {
     "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION": "0",  # /health answers in 10 ms
     "SGLANG_FORCE_SHUTDOWN": "1",  # a lost request must not hold up the end,
     "SGLANG_PYSPY_DUMP_BEFORE_CRASH": "0",  # nor five seconds of diagnostics
@@ -83,6 +83,11 @@ def server_flags(user: Sequence[str]) -> list[str]:
         keep = word not in given if word.startswith("--") else keep
         flags += [word] * keep
     return [*flags, *user]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a server on this machine."""
+    return ({} if has_gpu() else cpu_platform.ENVIRONMENT) | os.environ | ENVIRONMENT
 
 
 @dataclass
@@ -191,7 +196,7 @@ class Server:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=os.environ | ENVIRONMENT,
+                env=environment(),
             ).result()
         try:
             self._wait()
