@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sgleval.outlook import image_tokens
@@ -17,7 +17,7 @@ from sgleval.runtime.window import WORTH_AN_EMPTY_SLOT, leader_first
 
 ROOM = 0.9
 """The share of the cache for open groups; the rest is for what they share and for guesses."""
-ANSWER_TOKENS = 32  # before one is seen
+ANSWER_TOKENS = 32  # before one is seen, and unless fewer are the most that it may have
 
 Tail = Callable[[Prompt], Sequence[int] | Sequence[str]]
 
@@ -96,7 +96,8 @@ def weights(plan: Plan, tail: Tail) -> "Weights":
     """Return what weighs a plan's groups, by the model's own processor where that is known."""
     folder = plan.model.template.folder
     count = image_tokens(folder) if folder else None
-    return Weights(tail, count) if count else Weights(tail)
+    weighed = Weights(tail, generations=plan.generations)
+    return replace(weighed, count=count) if count else weighed
 
 
 @dataclass
@@ -111,12 +112,13 @@ class Weights:
     """The most that a leader took before its question, over the guess; None before one is seen."""
     behind: int | None = None
     """The most that a sibling took beyond its question, with its answer; None likewise."""
+    generations: int = 1
+    """The most requests that one program makes."""
     _heard: bool = False
 
     def of(self, group: Sequence[Request]) -> float:
         """Return the tokens that a group holds while it is open."""
-        behind = ANSWER_TOKENS if self.behind is None else self.behind
-        questions = sum(self._question(request) + behind for request in group)
+        questions = sum(self._question(request) + self._answer(request) for request in group)
         return (self.scale or 1.0) * self._images(group[0]) + questions
 
     def learn(self, request: Request, outcome: Outcome) -> None:
@@ -137,6 +139,12 @@ class Weights:
 
     def _images(self, request: Request) -> float:
         return sum(self.count(*image.size) for image in request.sample.images) or 1.0
+
+    def _answer(self, request: Request) -> int:
+        if self.behind is not None:
+            return self.behind
+        most = request.prompt and request.prompt.answer_tokens
+        return min(ANSWER_TOKENS, self.generations * most) if most else ANSWER_TOKENS
 
     def _question(self, request: Request) -> int:
         """Return the tokens behind the last image, by characters where nobody knows the prompt."""

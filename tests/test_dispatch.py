@@ -41,6 +41,13 @@ def test_before_an_answer_a_group_is_its_pixels_its_questions_and_a_guess_for_ea
     assert Weights(words).of([asked(), asked("Why?")]) == 100 + 3 + 1 + 2 * ANSWER_TOKENS
 
 
+@pytest.mark.parametrize(("generations", "guess"), [(1, 8), (3, 24), (5, ANSWER_TOKENS)])
+def test_an_answer_is_guessed_no_longer_than_it_may_get(generations, guess):
+    short = asked()
+    short = replace(short, prompt=replace(short.prompt, answer_tokens=8))
+    assert Weights(words, generations=generations).of([short]) == 100 + 3 + guess
+
+
 def test_a_prompt_that_nobody_knows_is_guessed_from_the_questions_characters():
     unknown = replace(asked("What is the date?"), prompt=None)
     assert Weights(words).of([unknown]) == 100 + 4 + ANSWER_TOKENS

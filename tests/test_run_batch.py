@@ -383,6 +383,16 @@ def test_a_program_with_choices_can_be_rehearsed():
     assert recorder.prompts == ["<u>Which?</u>\n<a>"]
 
 
+def test_the_first_prompt_says_how_long_its_answer_may_get():
+    @sgl.function
+    def ask_twice(s):
+        s += sgl.user("Which?") + sgl.assistant(sgl.gen("answer", max_tokens=8))
+        s += sgl.user("Why?") + sgl.assistant(sgl.gen("reason", max_tokens=99))
+
+    assert first_prompt(ask_twice, Call({}), TEMPLATE).answer_tokens == 8
+    assert first_prompt(say, Call({"question": "Which?"}), TEMPLATE).answer_tokens is None
+
+
 def test_the_first_prompt_ends_at_choices_too_and_a_fork_leaves_no_thread():
     @sgl.function
     def choose(s):

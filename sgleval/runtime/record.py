@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from sgleval.digests import file_digest
 from sgleval.runtime.frontend import BaseBackend, ChoicesDecision
@@ -61,6 +61,8 @@ class Prompt:
     """Rendered, with the template's placeholder where an image stands."""
     images: tuple[str, ...]
     """The digests of the images, in order."""
+    answer_tokens: int | None = None
+    """The most that the `gen` may answer; None where it says nothing of it."""
 
     def prefix(self, placeholder: str) -> tuple[tuple[str, ...], str]:
         """Return what requests must share to share their images' computation.
@@ -80,10 +82,15 @@ class _UpToFirstGen(Executor):
     """Ends the program at its first `gen`; a fork's thread would die unseen, so that goes on."""
 
     def _execute_gen(self, expression: Any) -> None:
-        del expression
-        raise _FirstGen(Prompt(self.text_, tuple(_digest(source) for source, _ in self.images_)))
+        self._end(expression.sampling_params.max_new_tokens)
 
-    _execute_select = _execute_gen
+    def _execute_select(self, expression: Any) -> None:
+        del expression
+        self._end(None)
+
+    def _end(self, answer_tokens: int | None) -> NoReturn:
+        images = tuple(_digest(source) for source, _ in self.images_)
+        raise _FirstGen(Prompt(self.text_, images, answer_tokens))
 
 
 def first_prompt(program: Any, call: Call, template: Template) -> Prompt | None:
