@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sgleval.cache_check import probe, recheck
+from sgleval.cache_check import probing, recheck
 from sgleval.ceiling import Ceiling
 from sgleval.dispatch import ROOM, answering, arranger, tails, warm, weights
 from sgleval.errors import RunError, UserError
@@ -85,8 +85,8 @@ def ask(  # noqa: PLR0913  (what a command may want of it, by keyword)
         for part in chain([] if first is None else [first], parts)
     )
     with plan.model.open(concurrency or MOST, watch.tell) as backend:
-        probe(backend, plan.model.template)
         alone, says = warm(backend, plan), ServerSays.of(backend)
+        believe = probing(backend, plan.model.template)
         pace = _pace(concurrency, backend, plan)
         window = Window[Request, Outcome](
             *(groups, arranger(plan, backend, tail), weighed.of, ROOM * says.pool_tokens),
@@ -97,6 +97,7 @@ def ask(  # noqa: PLR0913  (what a command may want of it, by keyword)
         answer = answering(plan, backend, early=says.streams_whole_texts)
         outcomes = window.run(answer, pace)
         for done, (request, outcome) in enumerate(outcomes, start=1):
+            believe()
             weighed.learn(request, outcome)
             entry = journal.append(
                 *(request.key, request.variant, request.sample.id, outcome), request.perturbation
@@ -107,6 +108,7 @@ def ask(  # noqa: PLR0913  (what a command may want of it, by keyword)
             if outcome.error is not None:
                 errors[outcome.error] += 1
             _stop_early(done, errors)
+        believe()
         if recheck_of is not None:
             watch.tell("repeating answers with a cold cache")
             sent.cache_check = recheck(plan, journal, backend, recheck_of, pace.size)

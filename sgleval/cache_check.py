@@ -6,6 +6,8 @@ import os
 import random
 import struct
 import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sgleval.errors import RunError, UserError
@@ -72,6 +74,17 @@ def _chosen(plan: Plan, number: int) -> list[Request]:
         if (place := draw.randrange(seen)) < number:
             kept[place] = request
     return kept
+
+
+def probing(backend: Any, template: Template) -> Callable[[], None]:
+    """Begin to probe beside the first requests; return what waits for it.
+
+    That is to be called before an answer is believed; it raises `RunError` as `probe` does.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="probe")
+    probed = pool.submit(probe, backend, template)
+    pool.shutdown(wait=False)  # there is nothing more for it
+    return probed.result
 
 
 def probe(backend: Any, template: Template) -> None:

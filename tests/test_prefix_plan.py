@@ -129,6 +129,20 @@ def test_a_server_that_takes_one_picture_for_the_other_stops_the_run():
         probe(backend_for(server), TEMPLATE)
 
 
+def test_no_answer_is_kept_that_came_before_the_probe_was_through(project, tmp_path):
+    project.data(*rows("a", "b"))
+
+    def answers(body):
+        mixed = {"prompt_tokens": 30, "cached_tokens": 29}
+        return Fault(seconds=0.5, meta=mixed) if "What is it?" in body["text"] else "w"
+
+    refused = pytest.raises(RunError, match="mixes up two pictures")
+    with FakeServer(answers, info={"model_path": str(MODEL)}) as server, refused:
+        evaluate(project.task, server.url, out=tmp_path / "run")
+    assert len(server.bodies) > 2  # the questions were asked meanwhile
+    assert not (tmp_path / "run" / "journal.jsonl").read_text()
+
+
 def test_a_cold_backend_gives_each_program_a_cache_of_its_own():
     with FakeServer() as server:
         cold = backend_for(server).cold()
