@@ -31,7 +31,7 @@ with FakeServer(lambda _: "red") as server:
     assert (state["answer"], state["more"]) == ("red", ["red", "red"])
 """
 NO_TORCH = """
-heavy = {"torch", "triton", "transformers"} & set(sys.modules)
+heavy = {"torch", "triton", "transformers", "IPython", "aiohttp"} & set(sys.modules)
 assert not heavy, heavy
 """
 
@@ -75,6 +75,18 @@ def test_the_real_utilities_come_when_they_are_asked_for():
         "assert utils.kill_process_tree is kill_process_tree\n"
         "assert not hasattr(utils, 'no_such_name')"
     )
+
+
+def test_what_of_sglang_uses_aiohttp_or_ipython_finds_them():
+    said = python(
+        "from sgleval.runtime import frontend\n"
+        "from sglang.lang.backend import runtime_endpoint\n"
+        "from sglang.utils import print_highlight\n"
+        "import aiohttp\n"
+        "assert runtime_endpoint.aiohttp.ClientSession is aiohttp.ClientSession\n"
+        "print_highlight('seen')"
+    )
+    assert "seen" in said
 
 
 def test_with_torch_there_already_the_plain_import_is_taken():

@@ -3,11 +3,14 @@
 `import sglang` loads torch, triton and transformers, of which the frontend needs nothing (the
 server is a process of its own). Two things pull them in: `sglang.srt.utils` and `apply_all()` of
 `hf_transformers_patches`. Both are hidden while the package is imported; whoever later asks for a
-real name of `sglang.srt.utils` gets the real module. SGLang 0.5.23.
+real name of `sglang.srt.utils` gets the real module. So it is with aiohttp and with IPython's
+display, which are half of what is left. SGLang 0.5.23.
 """
 
 import importlib.util
 import sys
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -29,13 +32,31 @@ def import_light() -> bool:
         return False
     lazy = _lazy_utils(home / "srt" / "utils" / "__init__.py")
     sys.modules[UTILS] = lazy
-    sys.modules["transformers"] = cast("ModuleType", None)  # apply_all() takes it for not installed
+    hidden = _stand_ins()
+    hidden["transformers"] = cast("ModuleType", None)  # apply_all() takes it for not installed
+    sys.modules.update(hidden)
     try:
         import sglang
     finally:
-        del sys.modules["transformers"]
+        for name in hidden:
+            del sys.modules[name]
     sglang.srt.utils = lazy  # as the import system would have set it
     return True
+
+
+def _stand_ins() -> dict[str, ModuleType]:
+    """Return modules that load the real ones of their names when something of them is used."""
+    display = ModuleType("IPython.display")
+    for name in ("HTML", "display"):  # sglang takes these out of it at once
+        setattr(display, name, partial(_call, display.__name__, name))
+    aiohttp = ModuleType("aiohttp")
+    aiohttp.__getattr__ = lambda name: getattr(import_module("aiohttp"), name)  # type: ignore[method-assign]
+    standing = {"IPython": ModuleType("IPython"), "IPython.display": display, "aiohttp": aiohttp}
+    return {name: module for name, module in standing.items() if name not in sys.modules}
+
+
+def _call(module: str, name: str, *given: Any, **named: Any) -> Any:
+    return getattr(import_module(module), name)(*given, **named)
 
 
 def _lazy_utils(path: Path) -> ModuleType:
