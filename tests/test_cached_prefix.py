@@ -33,6 +33,21 @@ def stock(cls):
     return {name: inspect.unwrap(getattr(cls, name)) for name in OURS}
 
 
+@pytest.fixture(
+    scope="module",
+    params=[(True, 0, 0), (False, 1 << 21, 16), (False, 0, 5)],
+    ids=["torch's kernel", "one block", "blocks of five rows"],
+)
+def way(request):
+    """Each way to attend to grouped heads: as with AMX, and without it in blocks."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in zip(
+            ["HAS_TILES", "BLOCK_BYTES", "FEWEST_ROWS"], request.param, strict=True
+        ):
+            patch.setattr(cached_prefix, name, value)
+        yield
+
+
 def refuse(*_args, **_others):
     pytest.fail("called although it should not be")
 
@@ -86,6 +101,7 @@ REQUESTS = {
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 2e-6), (torch.bfloat16, 1 / 64)])
 @pytest.mark.parametrize("key_heads", [1, 2, 4], ids="{} key heads of 4".format)
 @pytest.mark.parametrize("requests", REQUESTS.values(), ids=REQUESTS)
+@pytest.mark.usefixtures("way")
 def test_the_new_rows_are_those_of_the_stock_method_within_rounding(
     stock, requests, key_heads, dtype, most
 ):
@@ -93,6 +109,7 @@ def test_the_new_rows_are_those_of_the_stock_method_within_rounding(
     assert difference <= most, f"largest difference {difference}"
 
 
+@pytest.mark.usefixtures("way")
 @settings(max_examples=40, deadline=None)
 @given(
     requests=st.lists(st.tuples(st.integers(0, 150), st.integers(1, 60)), min_size=1, max_size=4),
