@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -48,6 +49,7 @@ ENVIRONMENT = {
 }
 
 
+@functools.cache  # flags and environment ask, and nvidia-smi takes its time
 def has_gpu() -> bool:
     """Say whether the machine has an NVIDIA or AMD GPU, without importing torch."""
     if Path("/dev/kfd").exists():
